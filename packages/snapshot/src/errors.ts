@@ -1,0 +1,21 @@
+/** What can be wrong, see {@link SnapshotError}. */
+export type SnapshotErrorCode =
+  | 'SNAPSHOT_OPTIONS'
+  | 'SNAPSHOT_SOURCE_MISSING'
+  | 'SNAPSHOT_SOURCE_INVALID'
+  | 'SNAPSHOT_DESTINATION_EXISTS'
+  | 'SNAPSHOT_DISK_FULL'
+  | 'SNAPSHOT_FAILED'
+  | 'SNAPSHOT_HTTP'
+  | 'SNAPSHOT_DIGEST';
+
+/** The error of this package; compare `code`. */
+export class SnapshotError extends Error {
+  readonly code: SnapshotErrorCode;
+
+  constructor(code: SnapshotErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SnapshotError';
+    this.code = code;
+  }
+}
