@@ -1,0 +1,2 @@
+#!/bin/sh
+exec node /app/apps/container/dist/main.js "$@"
