@@ -1,8 +1,4 @@
-import type { Supervisor, SupervisorOptions } from './types.ts';
-
-/** Runs processes. Nothing is started before `start()`. @throws {@link SupervisorError} OPTIONS */
-export declare function createSupervisor(options: SupervisorOptions): Supervisor;
-
+export { createSupervisor } from './supervisor.ts';
 export { SupervisorError } from './errors.ts';
 export type { SupervisorErrorCode } from './errors.ts';
 export type {

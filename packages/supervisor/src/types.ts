@@ -67,9 +67,9 @@ export interface BackoffOptions {
 
 /** More than `starts` starts within `withinMs` and the supervisor gives the service up. */
 export interface BurstOptions {
-  /** 0 = never give up. @defaultValue 10 */
+  /** 0 = never give up. @defaultValue 5 */
   readonly starts?: number;
-  /** ms. @defaultValue 120000 */
+  /** ms. @defaultValue 60000 */
   readonly withinMs?: number;
 }
 
@@ -158,6 +158,8 @@ export interface SupervisorOptions {
   readonly logger?: Logger;
   /** Services' lines go here as `name | line` in place of the logger; its back-pressure slows the service down. */
   readonly output?: Writable;
+  /** From `stop()` on, ms; then whatever is left gets SIGKILL, whatever its own limit. 0 = no limit. @defaultValue 0 */
+  readonly stopTimeoutMs?: number;
   /** Aborting it stops everything, as `stop()`. */
   readonly signal?: AbortSignal;
   /** What `inheritEnv` takes from. @defaultValue \{\} */

@@ -1,0 +1,93 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Logger } from 'pino';
+
+/**
+ * Ends the services when the supervisor's process is gone without a word (SIGKILL, out of memory). One `sh` holds the
+ * read end of a pipe whose write end only the supervisor has: its end of file is the supervisor's death. No native
+ * code (prctl) needed, and it reaches whole process groups.
+ */
+export interface Guard {
+  add(pid: number): void;
+  remove(pid: number): void;
+  close(): Promise<void>;
+}
+
+// Newest first, as services are stopped in reverse. 5 s from SIGTERM to SIGKILL.
+const script = `
+trap '' TERM INT HUP QUIT
+groups=
+while read -r word pid; do
+  case $word in
+    add) groups="$pid $groups" ;;
+    remove) rest=; for p in $groups; do [ "$p" = "$pid" ] || rest="$rest $p"; done; groups=$rest ;;
+    bye) exit 0 ;;
+  esac
+done
+for p in $groups; do kill -s TERM -- "-$p"; done
+turn=0
+while [ $turn -lt 50 ]; do
+  alive=
+  for p in $groups; do kill -s 0 -- "-$p" && alive=1; done
+  [ -n "$alive" ] || exit 0
+  sleep 0.1
+  turn=$((turn + 1))
+done
+for p in $groups; do kill -s KILL -- "-$p"; done
+`;
+
+/** Starts the watching shell at the first `add`. Without a shell it warns once and does nothing. */
+export function createGuard(logger: Logger): Guard {
+  let child: ChildProcess | undefined;
+  let failed = false;
+  let closed: Promise<void> | undefined;
+
+  const fail = (error: unknown): void => {
+    if (failed || closed !== undefined) return;
+    failed = true;
+    logger.warn(
+      { err: error },
+      'No /bin/sh to watch over the services: they will outlive a killed supervisor',
+    );
+  };
+  const tell = (line: string): void => {
+    if (child === undefined && !failed) {
+      const started = spawn('/bin/sh', ['-c', script], {
+        detached: true,
+        stdio: ['pipe', 'ignore', 'ignore'],
+        env: { PATH: '/usr/bin:/bin' },
+      });
+      started.on('error', fail);
+      started.stdin.on('error', fail);
+      // It must not keep the program alive once nothing else runs.
+      started.unref();
+      child = started;
+    }
+    if (!failed) child?.stdin?.write(`${line}\n`);
+  };
+
+  return {
+    add: (pid) => {
+      tell(`add ${pid}`);
+    },
+    remove: (pid) => {
+      tell(`remove ${pid}`);
+    },
+    close(): Promise<void> {
+      closed ??= new Promise((resolve) => {
+        const running = child;
+        if (running === undefined || failed || running.exitCode !== null || running.signalCode !== null) {
+          resolve();
+          return;
+        }
+        running.once('exit', () => {
+          resolve();
+        });
+        running.once('error', () => {
+          resolve();
+        });
+        running.stdin?.end('bye\n');
+      });
+      return closed;
+    },
+  };
+}

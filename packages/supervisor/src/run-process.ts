@@ -1,0 +1,182 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Readable } from 'node:stream';
+import type { ResolvedService } from './options.ts';
+import { pumpLines, type PumpActivity } from './output.ts';
+import type { BlockSink } from './log-files.ts';
+import type { Redactor } from './redact.ts';
+import { groupRuns } from './proc.ts';
+import { resolveUser } from './users.ts';
+
+/** After the last process of the group is gone, so long may a daemon that left the group hold the output open. */
+const outputIdleMs = 1_000;
+/** SIGKILL takes effect at once, but for a process in an uninterruptible wait. */
+const afterKillMs = 2_000;
+
+/** How the process itself ended. */
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** SIGKILL was needed. */
+  readonly killed: boolean;
+}
+
+/** A process that has been started, with its process group and its output. */
+export interface RunningProcess {
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** The process itself has ended; others of its group may still run. */
+  readonly exited: Promise<ProcessEnd>;
+  /** Its whole group has ended and its output is in the sinks. */
+  readonly ended: Promise<ProcessEnd>;
+  /** Signal, then SIGKILL at the time limit, to the whole group. Again: no effect. */
+  terminate(): void;
+  /** SIGKILL to the whole group, now. */
+  kill(): void;
+  /** To the process alone. False when it is gone. */
+  signal(signal: NodeJS.Signals): boolean;
+}
+
+/** What a process writes to. */
+export interface ProcessSinks {
+  readonly stdout: readonly BlockSink[];
+  readonly stderr: readonly BlockSink[];
+}
+
+/** Starts it as the leader of a process group of its own. Rejects when it cannot be started. */
+export async function startProcess(
+  service: ResolvedService,
+  sinks: ProcessSinks,
+  redactor: Redactor | undefined,
+): Promise<RunningProcess> {
+  const child = spawn(service.command, [...service.args], {
+    env: { ...service.env },
+    detached: true,
+    stdio: stdioOf(service),
+    ...(service.cwd === undefined ? {} : { cwd: service.cwd }),
+    ...(service.user === undefined ? {} : resolveUser(service.user)),
+  });
+  const exit = Promise.withResolvers<Omit<ProcessEnd, 'killed'>>();
+  child.once('exit', (code, signal) => {
+    exit.resolve({ code, signal });
+  });
+  await spawned(child);
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${service.command} has no process id`);
+
+  let killed = false;
+  let terminating = false;
+  let killTimer: NodeJS.Timeout | undefined;
+  const kill = (): void => {
+    if (signalGroup(pid, 'SIGKILL')) killed = true;
+  };
+  const terminate = (): void => {
+    if (terminating) return;
+    terminating = true;
+    signalGroup(pid, service.stop.signal);
+    // A stopped process takes the signal only when it goes on.
+    signalGroup(pid, 'SIGCONT');
+    killTimer = setTimeout(kill, service.stop.timeoutMs);
+  };
+
+  const activity: PumpActivity[] = [];
+  const pump = (stream: Readable | null, to: readonly BlockSink[]): Promise<void> => {
+    if (stream === null) return Promise.resolve();
+    const own = { chunks: 0, writing: false };
+    activity.push(own);
+    return pumpLines(stream, redactor, to, own);
+  };
+  const pumps = Promise.all([pump(child.stdout, sinks.stdout), pump(child.stderr, sinks.stderr)]);
+
+  const finish = async (): Promise<ProcessEnd> => {
+    const end = await exit.promise;
+    if (groupAlive(pid)) {
+      terminate();
+      await groupGone(pid, () => killed);
+    }
+    clearTimeout(killTimer);
+    await drained(child, pumps, activity);
+    return { ...end, killed };
+  };
+
+  return {
+    pid,
+    child,
+    exited: exit.promise.then((end) => ({ ...end, killed })),
+    ended: finish(),
+    terminate,
+    kill,
+    signal: (name) => child.exitCode === null && child.signalCode === null && child.kill(name),
+  };
+}
+
+function stdioOf(service: ResolvedService): ('ignore' | 'pipe' | 'ipc')[] {
+  const stdio: ('ignore' | 'pipe' | 'ipc')[] = ['ignore', 'pipe', 'pipe'];
+  if (service.ready.type === 'fd') {
+    while (stdio.length < service.ready.fd) stdio.push('ignore');
+    stdio.push('pipe');
+  }
+  if (service.ipc) stdio.push('ipc');
+  return stdio;
+}
+
+function spawned(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', resolve);
+    // Stays on: a failed kill or send also comes as an error event and must not end the supervisor.
+    child.on('error', reject);
+  });
+}
+
+/** False when nobody of the group is left. */
+export function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-pid, signal);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function groupAlive(pid: number): boolean {
+  return signalGroup(pid, 0) && groupRuns(pid);
+}
+
+/** Waits for the rest of the group; when SIGKILL has been sent, not for ever. */
+async function groupGone(pid: number, wasKilled: () => boolean): Promise<void> {
+  let killedAt: number | undefined;
+  for (let wait = 5; groupAlive(pid); wait = Math.min(100, wait * 2)) {
+    if (wasKilled()) killedAt ??= performance.now();
+    if (killedAt !== undefined && performance.now() - killedAt > afterKillMs) return;
+    await delay(wait);
+  }
+}
+
+async function drained(
+  child: ChildProcess,
+  pumps: Promise<unknown>,
+  activity: readonly PumpActivity[],
+): Promise<void> {
+  let done = false;
+  const finished = pumps.finally(() => {
+    done = true;
+  });
+  const idle = async (): Promise<void> => {
+    let seen = -1;
+    let since = performance.now();
+    while (!done) {
+      const chunks = activity.reduce((sum, one) => sum + one.chunks, 0);
+      if (chunks !== seen || activity.some((one) => one.writing)) {
+        seen = chunks;
+        since = performance.now();
+      } else if (performance.now() - since > outputIdleMs) {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+        return;
+      }
+      await delay(25);
+    }
+  };
+  await Promise.race([finished, idle()]);
+  await finished;
+}
