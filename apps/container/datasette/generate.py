@@ -1,0 +1,90 @@
+"""
+Writes metadata.yaml: labels, order and descriptions of the tables, from the engine's catalogue and stripe_site/tables.py.
+
+    apps/container/.venv/bin/python apps/container/datasette/generate.py [--check]
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).parent
+CATALOG = HERE.parent.parent.parent / "packages" / "tdog" / "src" / "catalog.json"
+sys.path.insert(0, str(HERE))
+
+from stripe_site.columns import currency_column, is_money  # noqa: E402
+from stripe_site.tables import MIRROR_TABLES, TABLES  # noqa: E402
+
+# Sort only by what every row has and the engine indexes.
+SORT = "created"
+DESCRIPTIONS = {
+    "id": "Stripe's id",
+    "metadata": "What your own software has noted, as JSON",
+    "livemode": "1: live, 0: test",
+    "currency": "ISO code in lower case",
+    "extra": "Properties that the catalogue does not know, as JSON",
+    "insert_ts": "When the mirror first wrote the row, UTC",
+    "update_ts": "When the mirror last wrote the row, UTC",
+}
+
+
+def describe(table, column):
+    """One line on a column: its unit and kind."""
+    name = column["name"]
+    if name in DESCRIPTIONS:
+        return DESCRIPTIONS[name]
+    if column["type"] == "timestamp":
+        return "Time, UTC"
+    if is_money(table, name) and column["type"] in ("integer", "text"):
+        return f"Amount in the smallest unit of {currency_column(name)} (cents; yen)"
+    return {
+        "expandable-id": f"Id of the {name.replace('_', ' ')}",
+        "json": "JSON",
+        "boolean": "1 or 0",
+        "real": "Number",
+        "integer": "Whole number",
+    }.get(column["type"])
+
+
+def tables():
+    catalog = {table["table"]: table for table in json.loads(CATALOG.read_text())["tables"]}
+    for name, table in TABLES.items():
+        columns = catalog.get(name, {"columns": []})["columns"]
+        entry = {"description": f"{table.description}."}
+        if table.label:
+            entry["label_column"] = table.label
+        if name == "events" or any(column["name"] == SORT for column in columns):
+            entry["sort_desc"] = SORT
+        described = {column["name"]: text for column in columns if (text := describe(name, column))}
+        if described:
+            entry["columns"] = described
+        yield name, entry
+    for name, description in MIRROR_TABLES.items():
+        yield name, {"description": f"{description}.", "hidden": True}
+
+
+def metadata():
+    return {
+        "title": "Stripe",
+        "description": "A Stripe account as a SQLite database that keeps itself current.",
+        "databases": {
+            "stripe": {
+                "description": "One row per Stripe object; amounts in the smallest unit of their currency, times in UTC.",
+                "tables": dict(tables()),
+            }
+        },
+    }
+
+
+HEADER = """# Made by generate.py from the engine's catalogue and stripe_site/tables.py: change those, not this file.
+# Own dashboards (Vega) can be added under plugins: datasette-dashboards; the built-in ones do not stand here.
+"""
+
+if __name__ == "__main__":
+    text = HEADER + yaml.safe_dump(metadata(), sort_keys=False, allow_unicode=True, width=140)
+    target = HERE / "metadata.yaml"
+    if "--check" in sys.argv:
+        sys.exit(0 if target.read_text() == text else "metadata.yaml is not current: run generate.py")
+    target.write_text(text)

@@ -1,0 +1,138 @@
+"""How a value is shown: amounts as money, times as times, ids as links, JSON folded. The raw value stays in sight."""
+
+import json
+import re
+
+from datasette import hookimpl
+from markupsafe import Markup, escape
+
+from .columns import currency_column, is_money, is_time
+from .database import NAME, mirror
+from .money import format_money
+from .tables import TABLES, table_of_id
+
+TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?$")
+ID = re.compile(r"^[a-z]+(?:_[a-z]+)*_[A-Za-z0-9_]{4,255}$")
+CURRENCY = re.compile(r"^[a-z]{3}$")
+
+# A cell with more JSON than this is folded without being laid out: the row's page and the exports have all of it.
+JSON_SHOWN = 20_000
+
+
+def money_cell(amount, currency) -> Markup:
+    """`1,234.56 USD` and, small, the stored number."""
+    return Markup('<span class="money">{}</span> <small class="raw" title="as stored: in the smallest unit">{}</small>').format(
+        format_money(amount, currency), amount
+    )
+
+
+def time_cell(value: str) -> Markup:
+    """The time as stored (UTC); the script adds the reader's own zone on hover."""
+    return Markup('<time datetime="{}Z">{}</time>').format(value.replace(" ", "T"), value)
+
+
+def link_cell(datasette, table: str, row_id: str, label: "str | None" = None) -> Markup:
+    """A link to a row: its label, if it has one, and its id."""
+    from datasette.utils import tilde_encode
+
+    href = f"{datasette.urls.table(NAME, table)}/{tilde_encode(row_id)}"
+    if label is None or label in ("", row_id):
+        return Markup('<a class="id" href="{}">{}</a>').format(href, row_id)
+    return Markup('<a href="{}">{}</a> <small class="id">{}</small>').format(href, label, row_id)
+
+
+def json_cell(text: str) -> "Markup | None":
+    """JSON folded behind a line that says what is in it; None when it is not an object or a list."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, (dict, list)):
+        return None
+    if not value:
+        return Markup('<code class="json">{}</code>').format("{}" if isinstance(value, dict) else "[]")
+    if isinstance(value, dict):
+        shown = ", ".join(list(value)[:3]) + (" …" if len(value) > 3 else "")
+    else:
+        shown = f"{len(value)} item{'' if len(value) == 1 else 's'}"
+        if all(isinstance(item, str) for item in value) and len(value) <= 3:
+            shown = ", ".join(value)
+    laid_out = json.dumps(value, indent=2, ensure_ascii=False) if len(text) <= JSON_SHOWN else text
+    return Markup('<details class="json"><summary>{}</summary><pre>{}</pre></details>').format(shown, laid_out)
+
+
+async def target_of(db, table: "str | None", column: str, value: str) -> "str | None":
+    """The table that a reference leads to: the declared one, else the one of the id's prefix."""
+    if table:
+        for key in await db.foreign_keys_for_table(table):
+            if key["column"] == column:
+                return key["other_table"]
+    if not ID.match(value):
+        return None
+    target = table_of_id(value)
+    return target if target and await db.table_exists(target) else None
+
+
+async def label_of(db, table: str, row_id: str) -> "str | None":
+    """What a person calls the row."""
+    columns = set(await db.table_columns(table))
+    known = TABLES.get(table)
+    names = [c for c in (known.label if known else None, "name", "email") if c in columns]
+    if not names or "id" not in columns:
+        return None
+    sql = f"select coalesce({', '.join([f'''nullif([{c}], '')''' for c in names] + ['null'])}) from [{table}] where id = ?"
+    row = (await db.execute(sql, [row_id])).first()
+    return str(row[0]) if row and row[0] is not None else None
+
+
+@hookimpl(tryfirst=True)
+def render_cell(row, value, column, table, database, datasette):
+    if database != NAME or value is None:
+        return None
+    if isinstance(value, dict):
+        # Datasette has looked up the label of a reference.
+        return _labelled(value, column, table, datasette)
+    if isinstance(value, (int, float)):
+        return _number(row, value, column, table)
+    if not isinstance(value, str) or not value:
+        return None
+    if value[0] in "{[":
+        return json_cell(value)
+    if is_time(column) and TIME.match(value):
+        return time_cell(value)
+    if is_money(table, column):
+        return _number(row, value, column, table)
+    if "_" in value and value.isascii() or column == "customer":
+        return _reference(value, column, table, datasette)
+    return None
+
+
+def _number(row, value, column, table):
+    if not is_money(table, column):
+        return None
+    name = currency_column(column)
+    currency = row[name] if name in row.keys() else None
+    if isinstance(currency, str) and CURRENCY.match(currency) and re.match(r"^-?\d+(\.\d+)?$", str(value)):
+        return money_cell(value, currency)
+    return None
+
+
+async def _labelled(value, column, table, datasette):
+    db = mirror(datasette)
+    target = await target_of(db, table, column, str(value["value"]))
+    if target is None:
+        return None
+    label = value["label"]
+    if label is None or label == "":
+        label = await label_of(db, target, str(value["value"]))
+    return link_cell(datasette, target, str(value["value"]), None if label is None else str(label))
+
+
+async def _reference(value, column, table, datasette):
+    db = mirror(datasette)
+    if table and column == "id":
+        return None
+    target = await target_of(db, table, column, value)
+    if target is None:
+        return None
+    return link_cell(datasette, target, value, await label_of(db, target, value))

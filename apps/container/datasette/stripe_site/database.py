@@ -1,0 +1,143 @@
+"""The mirrored file as Datasette's database `stripe`: read only, and allowed not to exist yet."""
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from datasette import hookimpl
+from datasette.database import Database
+
+NAME = "stripe"
+FILE_VARIABLE = "MIRROR_FILE"
+
+# How long the shape of the database may be taken from memory; a new table is noticed within this time.
+SHAPE_SECONDS = 0.5
+
+# Reads of a file this size are faster through the page cache than by read() calls.
+MMAP_BYTES = 1 << 30
+
+
+class MirrorDatabase(Database):
+    """
+    Opens the file read only. While the engine has not made it, answers as an empty database; when it appears, or is
+    replaced by another file (a demo's, moved aside for a real account's), every thread opens the new one.
+    """
+
+    def __init__(self, ds, path):
+        super().__init__(ds, path=path, is_mutable=True)
+        self._threads = threading.local()
+        self._shape = {}
+        self._shape_version = None
+        self._shape_checked = 0.0
+
+    async def shape_version(self):
+        """Changes whenever a table, an index or the whole file does; looked up at most every SHAPE_SECONDS."""
+        now = time.monotonic()
+        if self._shape_version is None or now - self._shape_checked > SHAPE_SECONDS:
+            number = await self.execute_fn(lambda conn: conn.execute("PRAGMA schema_version").fetchone()[0])
+            version = (self._identity(), number)
+            if version != self._shape_version:
+                self._shape = {}
+                self._shape_version = version
+            self._shape_checked = now
+        return self._shape_version
+
+    def _identity(self):
+        try:
+            stat = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        # A file of no bytes is one that the engine has opened but not written: SQLite reads it as an empty database.
+        return (stat.st_dev, stat.st_ino)
+
+    def connect(self, write=False):
+        if write:
+            raise sqlite3.OperationalError("The mirror is read only")
+        if self._identity() is None:
+            return sqlite3.connect(":memory:", check_same_thread=False)
+        conn = super().connect()
+        conn.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
+        conn.execute("PRAGMA query_only = 1")
+        # A checkpoint that restarts the log holds readers for milliseconds.
+        conn.execute("PRAGMA busy_timeout = 2000")
+        return conn
+
+    @property
+    def size(self):
+        try:
+            return Path(self.path).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def mtime_ns(self):
+        try:
+            return Path(self.path).stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    async def execute_fn(self, fn):
+        return await asyncio.get_running_loop().run_in_executor(self.ds.executor, self._run, fn)
+
+    def _run(self, fn):
+        identity = self._identity()
+        conn = getattr(self._threads, "conn", None)
+        if conn is None or identity != self._threads.identity:
+            if conn is not None:
+                conn.close()
+            conn = self.connect()
+            self.ds._prepare_connection(conn, self.name)
+            self._threads.conn = conn
+            self._threads.identity = identity
+        return fn(conn)
+
+
+def _from_memory(name):
+    """Datasette asks for a table's columns, keys and indexes many times a page: a thread switch and a query each."""
+    inherited = getattr(Database, name)
+
+    async def method(self, *args):
+        await self.shape_version()
+        key = (name, args)
+        shape = self._shape
+        if key not in shape:
+            shape[key] = await inherited(self, *args)
+        value = shape[key]
+        return value.copy() if isinstance(value, list) else value
+
+    method.__name__ = name
+    method.__doc__ = inherited.__doc__
+    return method
+
+
+for _name in (
+    "fts_table foreign_keys_for_table get_all_foreign_keys get_table_definition hidden_table_names primary_keys "
+    "table_column_details table_columns table_exists table_names view_names"
+).split():
+    setattr(MirrorDatabase, _name, _from_memory(_name))
+
+
+def mirror(datasette) -> MirrorDatabase:
+    """The mirrored database of this Datasette."""
+    return datasette.databases[NAME]
+
+
+@hookimpl
+def prepare_connection(conn, database):
+    if database == NAME:
+        # Datasette's decoder is a Python function called per cell; the engine writes valid UTF-8 only.
+        conn.text_factory = str
+
+
+@hookimpl(tryfirst=True)
+def startup(datasette):
+    file = os.environ.get(FILE_VARIABLE) or (datasette.plugin_config("stripe-site") or {}).get("file")
+    if not file:
+        raise SystemExit(f"{FILE_VARIABLE} is not set: it names the SQLite file to serve")
+    datasette.add_database(MirrorDatabase(datasette, os.path.abspath(file)), name=NAME)
+    # Datasette adds it when it is started without a file; it would only invite SQL over nothing.
+    if "_memory" in datasette.databases:
+        datasette.remove_database("_memory")
