@@ -12,7 +12,7 @@ export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 's
 export type LogLevel = (typeof logLevels)[number];
 
 /** Names that `TRUSTED_PROXIES` may hold beside addresses and CIDR ranges. */
-export const trustedProxyPresets = ['fly', 'loopback', 'private'] as const;
+export const trustedProxyPresets = ['fly', 'cloudflare', 'loopback', 'private'] as const;
 
 /** Stripe's own base URL. */
 export const stripeApiBase = 'https://api.stripe.com';

@@ -1,0 +1,70 @@
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { join, parse } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { ContainerError } from './errors.ts';
+
+/** Account ids of the demo begin so. No account of Stripe's does. */
+export const demoAccountPrefix = 'acct_demo';
+
+/**
+ * The account that a file mirrors: undefined when there is no file yet, or none of Stripe's data is in it.
+ *
+ * @throws When the file is no SQLite database.
+ */
+export function accountOf(file: string): string | undefined {
+  if (!existsSync(file)) return undefined;
+  const database = new DatabaseSync(file, { readOnly: true, enableForeignKeyConstraints: false });
+  try {
+    const table = database.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'td_metadata'");
+    if (table.get() === undefined) return undefined;
+    const row = database.prepare('SELECT stripe_account_id AS id FROM td_metadata LIMIT 1').get();
+    return typeof row?.id === 'string' && row.id !== '' ? row.id : undefined;
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * Keeps demo and real account apart: the demo's file is moved aside for a real key, a real account's file is
+ * never taken by the demo. (Two real accounts are kept apart by the engine, which asks Stripe whose key it has.)
+ *
+ * @returns Where the demo's file went, if it was moved.
+ * @throws {@link ContainerError} OTHER_ACCOUNT, or CONFIGURATION when the file is no database
+ */
+export function settleMirrorFile(file: string, demo: boolean, now: Date): string | undefined {
+  const account = readAccount(file);
+  const isDemoFile = account?.startsWith(demoAccountPrefix) === true;
+  if (demo && account !== undefined && !isDemoFile) {
+    throw new ContainerError(
+      'OTHER_ACCOUNT',
+      `DATA_DIR: ${file} mirrors the account ${account}, which a demo never replaces; ` +
+        'set STRIPE_SECRET_KEY to go on with it, or another DATA_DIR for the demo',
+    );
+  }
+  return !demo && isDemoFile ? moveAside(file, now) : undefined;
+}
+
+function readAccount(file: string): string | undefined {
+  try {
+    return accountOf(file);
+  } catch (error) {
+    throw new ContainerError(
+      'CONFIGURATION',
+      `DATA_DIR: ${file} is no SQLite database that can be read; move it away`,
+      { cause: error },
+    );
+  }
+}
+
+function moveAside(file: string, now: Date): string {
+  // What a crash left in the write-ahead log belongs into the file before it moves.
+  const database = new DatabaseSync(file);
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  database.close();
+  const { dir, name, ext } = parse(file);
+  const stamp = now.toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const target = join(dir, `${name}.demo-${stamp}${ext}`);
+  renameSync(file, target);
+  for (const suffix of ['-wal', '-shm']) rmSync(file + suffix, { force: true });
+  return target;
+}

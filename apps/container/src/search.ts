@@ -1,0 +1,94 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { ensureSearchIndex, findTables, type WantedColumns } from '@datasette-stripe/search-index';
+import type { Logger } from 'pino';
+import { messageOf } from './errors.ts';
+
+/** What people search a Stripe account for, whichever table it is in: names of columns, and places inside JSON columns. */
+const wanted: WantedColumns = {
+  columns: [
+    'name',
+    'email',
+    'description',
+    'number',
+    'metadata',
+    'phone',
+    'last4',
+    'billing_details',
+    'business_name',
+    'individual_name',
+    'account_name',
+    'account_holder_name',
+    'customer_name',
+    'customer_email',
+    'customer_phone',
+    'receipt_email',
+    'receipt_number',
+    'statement_descriptor',
+    'nickname',
+    'lookup_key',
+    'display_name',
+    'code',
+    'title',
+    'memo',
+    'filename',
+    'address',
+    'shipping',
+  ],
+  parts: [
+    'name',
+    'email',
+    'number',
+    'last4',
+    'customer_name',
+    'customer_email',
+    'receipt_email',
+    'receipt_number',
+    'code',
+    { column: 'billing_details', path: '$.email' },
+    { column: 'billing_details', path: '$.name' },
+    { column: 'payment_method_details', path: '$.card.last4' },
+    { column: 'card', path: '$.last4' },
+  ],
+  label: ['name', 'email', 'customer_name', 'customer_email', 'number', 'nickname', 'description', 'code', 'display_name'],
+};
+
+/** Keeps the mirror's tables searchable, on the connection that writes them. */
+export interface Search {
+  /** Indexes these tables, one after the other, between the connection's other work. Returns at once. */
+  index(database: DatabaseSync, tables: readonly string[]): void;
+  /** Indexes the tables whose download is finished: at a start the others follow as they finish. */
+  indexFinished(database: DatabaseSync): void;
+  /** Resolves when nothing is being indexed. */
+  settled(): Promise<void>;
+}
+
+/** Sees to the full-text index of the tables that hold something to search for. */
+export function createSearch({ logger, signal }: { logger: Logger; signal: AbortSignal }): Search {
+  let work: Promise<void> = Promise.resolve();
+  const build = async (database: DatabaseSync, names: ReadonlySet<string>): Promise<void> => {
+    if (signal.aborted) return;
+    try {
+      const tables = findTables(database, wanted).filter(({ table }) => names.has(table));
+      if (tables.length > 0) await ensureSearchIndex(database, { tables, logger, signal });
+    } catch (error) {
+      // The stop closes the database under the builder, which goes on from there at the next start.
+      if (!signal.aborted) logger.error({ err: error }, `search index: ${messageOf(error)}`);
+    }
+  };
+  const index: Search['index'] = (database, tables) => {
+    const names = new Set(tables);
+    work = work.then(() => build(database, names));
+  };
+  return {
+    index,
+    indexFinished(database) {
+      index(database, finishedTables(database));
+    },
+    settled: () => work,
+  };
+}
+
+function finishedTables(database: DatabaseSync): string[] {
+  const rows = database.prepare("SELECT table_name FROM td_progress WHERE state = 'done'").all();
+  return rows.map((row) => String(row.table_name));
+}
