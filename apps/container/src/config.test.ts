@@ -132,10 +132,14 @@ const accepted: readonly (readonly [name: string, env: Environment, expected: Pa
   ['an empty value, as unset', { PORT: '', DEMO: ' ' }, { port: 3000, publicDemo: false }],
   ['all tables', { TDOG_TABLES: 'all' }, { tables: 'all' }],
   ['named tables', { TDOG_TABLES: 'charges, refunds' }, { tables: ['charges', 'refunds'] }],
-  ['polling and limit', { TDOG_POLL_FREQ_MS: '1000', TDOG_MAX_REQUESTS_PER_SECOND: '7' }, {
-    pollFreqMs: 1000,
-    maxRequestsPerSecond: 7,
-  }],
+  [
+    'polling and limit',
+    { TDOG_POLL_FREQ_MS: '1000', TDOG_MAX_REQUESTS_PER_SECOND: '7' },
+    {
+      pollFreqMs: 1000,
+      maxRequestsPerSecond: 7,
+    },
+  ],
   [
     'the original tdog with a licence',
     { STRIPE_SECRET_KEY: testKey, TDOG_BIN: 'tdog', TDOG_LICENSE: 'licence' },

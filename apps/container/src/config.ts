@@ -66,8 +66,7 @@ export interface Config {
 
 /** The environment's faults, one line each, or the configuration. */
 export type ConfigResult =
-  | { readonly ok: true; readonly config: Config }
-  | { readonly ok: false; readonly faults: readonly string[] };
+  { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly faults: readonly string[] };
 
 /** Handed on to children: nothing in here is a secret, and programs do not start without some of it. */
 const inherited = [

@@ -28,9 +28,14 @@ export interface DatasetteOptions {
 export function checkDatasette(): void {
   const cure = 'run `npm run setup`';
   if (!existsSync(python) || !existsSync(join(appDir, '.venv', 'bin', 'datasette'))) {
-    throw new ContainerError('CONFIGURATION', `Datasette is not installed in ${join(appDir, '.venv')}; ${cure}`);
+    throw new ContainerError(
+      'CONFIGURATION',
+      `Datasette is not installed in ${join(appDir, '.venv')}; ${cure}`,
+    );
   }
-  const version = /^version\s*=\s*(\d+)\.(\d+)/m.exec(readFileSync(join(appDir, '.venv', 'pyvenv.cfg'), 'utf8'));
+  const version = /^version\s*=\s*(\d+)\.(\d+)/m.exec(
+    readFileSync(join(appDir, '.venv', 'pyvenv.cfg'), 'utf8'),
+  );
   const [major = 0, minor = 0] = version?.slice(1).map(Number) ?? [];
   if (major < 3 || (major === 3 && minor < 11)) {
     throw new ContainerError(

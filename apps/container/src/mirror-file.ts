@@ -15,7 +15,9 @@ export function accountOf(file: string): string | undefined {
   if (!existsSync(file)) return undefined;
   const database = new DatabaseSync(file, { readOnly: true, enableForeignKeyConstraints: false });
   try {
-    const table = database.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'td_metadata'");
+    const table = database.prepare(
+      "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'td_metadata'",
+    );
     if (table.get() === undefined) return undefined;
     const row = database.prepare('SELECT stripe_account_id AS id FROM td_metadata LIMIT 1').get();
     return typeof row?.id === 'string' && row.id !== '' ? row.id : undefined;

@@ -8,13 +8,18 @@ export interface MirrorAccount {
 }
 
 /** One line of `td_progress`, as it is served in progress.json. */
-export type ProgressRow = Readonly<Record<string, unknown>> & { readonly table: string; readonly state: string };
+export type ProgressRow = Readonly<Record<string, unknown>> & {
+  readonly table: string;
+  readonly state: string;
+};
 
 /** Main's own read-only look at the mirror. Every answer is undefined while there is no file that can be read. */
 export interface Mirror {
   /** `td_metadata.data_version`; undefined too for a file of the original tdog, which has none. */
   dataVersion(): number | undefined;
   account(): MirrorAccount | undefined;
+  /** The newest ids of a table, best proof that a key reads this account; empty while there are none. */
+  newestIds(table: string, count: number): readonly string[];
   /** Per table, in the order of the download; undefined too for a file of the original tdog. */
   progress(): readonly ProgressRow[] | undefined;
   close(): void;
@@ -68,13 +73,19 @@ export function openMirror(file: string): Mirror {
       return typeof version === 'number' ? version : undefined;
     },
     account() {
-      const row = query('SELECT stripe_account_id AS id, stripe_is_test AS test FROM td_metadata LIMIT 1')?.[0];
-      return typeof row?.id === 'string' && row.id !== '' ? { id: row.id, livemode: row.test === 0 } : undefined;
+      const row = query(
+        'SELECT stripe_account_id AS id, stripe_is_test AS test FROM td_metadata LIMIT 1',
+      )?.[0];
+      return typeof row?.id === 'string' && row.id !== ''
+        ? { id: row.id, livemode: row.test === 0 }
+        : undefined;
+    },
+    newestIds(table, count) {
+      const sql = `SELECT id FROM "${table}" ORDER BY created DESC LIMIT ${count}`;
+      return (query(sql) ?? []).map(({ id }) => String(id));
     },
     progress() {
-      return query('SELECT * FROM td_progress ORDER BY rowid')?.map(
-        ({ table_name, ...rest }) => ({ table: table_name, ...rest }) as ProgressRow,
-      );
+      return query('SELECT * FROM td_progress ORDER BY rowid') as readonly ProgressRow[] | undefined;
     },
     close,
   };

@@ -49,8 +49,27 @@ const wanted: WantedColumns = {
     { column: 'payment_method_details', path: '$.card.last4' },
     { column: 'card', path: '$.last4' },
   ],
-  label: ['name', 'email', 'customer_name', 'customer_email', 'number', 'nickname', 'description', 'code', 'display_name'],
+  label: [
+    'name',
+    'email',
+    'customer_name',
+    'customer_email',
+    'number',
+    'nickname',
+    'description',
+    'code',
+    'display_name',
+  ],
 };
+
+/** What {@link createSearch} needs. */
+export interface SearchOptions {
+  readonly logger: Logger;
+  /** Stops the building; a later start goes on from there. */
+  readonly signal: AbortSignal;
+  /** Called with true when building begins, with false when nothing is left to build. */
+  readonly onBusy: (busy: boolean) => void;
+}
 
 /** Keeps the mirror's tables searchable, on the connection that writes them. */
 export interface Search {
@@ -63,8 +82,9 @@ export interface Search {
 }
 
 /** Sees to the full-text index of the tables that hold something to search for. */
-export function createSearch({ logger, signal }: { logger: Logger; signal: AbortSignal }): Search {
+export function createSearch({ logger, signal, onBusy }: SearchOptions): Search {
   let work: Promise<void> = Promise.resolve();
+  let waiting = 0;
   const build = async (database: DatabaseSync, names: ReadonlySet<string>): Promise<void> => {
     if (signal.aborted) return;
     try {
@@ -77,7 +97,13 @@ export function createSearch({ logger, signal }: { logger: Logger; signal: Abort
   };
   const index: Search['index'] = (database, tables) => {
     const names = new Set(tables);
-    work = work.then(() => build(database, names));
+    if (names.size === 0) return;
+    if (waiting++ === 0) onBusy(true);
+    work = work
+      .then(() => build(database, names))
+      .finally(() => {
+        if (--waiting === 0) onBusy(false);
+      });
   };
   return {
     index,
@@ -89,6 +115,6 @@ export function createSearch({ logger, signal }: { logger: Logger; signal: Abort
 }
 
 function finishedTables(database: DatabaseSync): string[] {
-  const rows = database.prepare("SELECT table_name FROM td_progress WHERE state = 'done'").all();
-  return rows.map((row) => String(row.table_name));
+  const rows = database.prepare('SELECT "table" AS name FROM td_progress WHERE state = \'done\'').all();
+  return rows.map(({ name }) => String(name));
 }

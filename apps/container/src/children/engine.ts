@@ -55,7 +55,11 @@ async function runOnce(
   logger: Logger,
   { signal, send }: Parent<ToEngine, FromEngine>,
 ): Promise<boolean> {
-  const search = createSearch({ logger: logger.child({ part: 'search' }), signal });
+  const search = createSearch({
+    logger: logger.child({ part: 'search' }),
+    signal,
+    onBusy: (indexing) => send({ indexing }),
+  });
   sync = createSync({
     ...start.sync,
     watch: true,

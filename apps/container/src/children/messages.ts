@@ -5,10 +5,7 @@ import type { KeyVerdict, StripeEvent, SyncOptions, SyncProgress } from '@datase
  * where other processes of the user could read the key.
  */
 export interface EngineStart {
-  readonly sync: Pick<
-    SyncOptions,
-    'stripe' | 'file' | 'tables' | 'pollIntervalMs' | 'maxRequestsPerSecond'
-  >;
+  readonly sync: Pick<SyncOptions, 'stripe' | 'file' | 'tables' | 'pollIntervalMs' | 'maxRequestsPerSecond'>;
   /** The key has been accepted before: when Stripe refuses it now, rest until it is accepted again, don't end. */
   readonly restOnRefusal: boolean;
   readonly logLevel: string;
@@ -32,6 +29,8 @@ export type FromEngine =
   | { readonly schema: true }
   | { readonly verdict: KeyVerdict; readonly at: number }
   | { readonly progress: SyncProgress }
+  /** The search index is being built; what a search finds changes without the data changing. */
+  | { readonly indexing: boolean }
   /** Why it ends, in one line. */
   | { readonly fatal: { readonly code: string; readonly message: string } };
 

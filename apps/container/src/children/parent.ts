@@ -1,12 +1,12 @@
 /** The IPC channel to main, seen from a child process. */
 export interface Parent<Incoming, Outgoing> {
-  send(message: Outgoing): void;
+  readonly send: (message: Outgoing) => void;
   /** Messages that came before the first listener are kept for it. */
-  onMessage(listener: (message: Incoming) => void): void;
+  readonly onMessage: (listener: (message: Incoming) => void) => void;
   /** Aborts on SIGTERM, and when main is gone: a child must not live on alone. */
   readonly signal: AbortSignal;
   /** Lets the process end. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Connects to the process that started this one with an IPC channel. */
@@ -20,7 +20,7 @@ export function connectParent<Incoming, Outgoing>(): Parent<Incoming, Outgoing> 
     signal: stop.signal,
     send(message) {
       // Main may be gone by now; the disconnect event then ends this process.
-      if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+      process.send?.(message, undefined, {}, () => undefined);
     },
     onMessage(listener) {
       process.on('message', (message) => listener(message as Incoming));

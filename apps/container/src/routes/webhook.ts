@@ -124,4 +124,3 @@ async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   }
   return Buffer.concat(chunks);
 }
-

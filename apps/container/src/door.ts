@@ -1,0 +1,93 @@
+import {
+  createAuthProxy,
+  shareLink,
+  stripeAccount,
+  stripeKey,
+  type AuthProxy,
+  type SampleObject,
+  type ShareLinkAuthenticator,
+  type StripeKeyAuthenticator,
+} from '@datasette-stripe/auth-proxy';
+import type { Logger } from 'pino';
+import type { Config, StripeAccess } from './config.ts';
+import type { Mirror } from './mirror.ts';
+
+/** What {@link openDoor} needs. */
+export interface DoorOptions {
+  readonly config: Config;
+  readonly stripe: StripeAccess;
+  readonly demo: boolean;
+  /** Where Datasette listens. */
+  readonly upstreamSocket: string;
+  readonly stateDir: string;
+  readonly mirror: Mirror;
+  /** What people see does not depend on the data alone for now: nothing is cached. */
+  readonly unsettled: () => boolean;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** The proxy, and the authenticators that more is done with. */
+export interface Door {
+  readonly proxy: AuthProxy;
+  readonly key: StripeKeyAuthenticator;
+  readonly links: ShareLinkAuthenticator;
+}
+
+/** Who may enter: who holds the mirrored key or a share link, and if it is wished, other keys of the same account. */
+export function openDoor(options: DoorOptions): Door {
+  const { config, stripe, stateDir, mirror, logger, signal } = options;
+  const key = stripeKey({
+    key: stripe.secretKey,
+    apiBase: stripe.apiBase,
+    stateDir,
+    logger,
+    ...(stripe.context === undefined ? {} : { context: stripe.context }),
+  });
+  const links = shareLink({
+    stateDir,
+    ...(config.shareLinkSecret === undefined ? {} : { secret: config.shareLinkSecret }),
+  });
+  const team = config.authStripeAccount
+    ? [
+        stripeAccount({
+          // Only an organisation's key does not say its mode; what it mirrors says it then.
+          livemode: stripe.livemode ?? mirror.account()?.livemode ?? true,
+          apiBase: stripe.apiBase,
+          samples: () => samples(mirror),
+          logger,
+        }),
+      ]
+    : [];
+  const proxy = createAuthProxy({
+    upstream: `unix:${options.upstreamSocket}`,
+    authenticators: [key, links, ...team],
+    allowAnyone: !config.authEnabled,
+    trustedProxies: config.trustedProxies,
+    requireTls: config.production,
+    openPaths: [
+      { path: '/tdog/live', plainHttp: true },
+      { path: '/tdog/ready', plainHttp: true },
+      { path: '/tdog/health.json', plainHttp: true },
+      ...(config.webhookSecret === undefined ? [] : [{ path: '/tdog/webhook', methods: ['POST'] }]),
+    ],
+    siteName: 'Stripe',
+    ...(options.demo
+      ? { notice: 'This is a demo of a made-up company. Its key stands where the demo was started.' }
+      : {}),
+    stateDir,
+    cache: { dataVersion: () => (options.unsettled() ? undefined : mirror.dataVersion()) },
+    logger,
+    signal,
+  });
+  return { proxy, key, links };
+}
+
+/** Tables whose objects only their account can retrieve, and where the API has them. */
+const provable = ['customers', 'charges', 'invoices', 'payment_intents', 'subscriptions'] as const;
+
+function samples(mirror: Mirror): readonly SampleObject[] {
+  return provable.flatMap((table) =>
+    mirror.newestIds(table, 1).map((id) => ({ id, path: `/v1/${table}/${encodeURIComponent(id)}` })),
+  );
+}

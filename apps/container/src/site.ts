@@ -1,0 +1,84 @@
+import type { Health } from '@datasette-stripe/health';
+import type { SnapshotHandler } from '@datasette-stripe/snapshot';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { Door } from './door.ts';
+import type { EngineLink } from './engine-link.ts';
+import { reply, type Handler } from './routes/reply.ts';
+import { shareLinkRoutes } from './routes/share-links.ts';
+
+/** What {@link createSite} puts behind its paths. */
+export interface SiteOptions {
+  readonly door: Door;
+  readonly health: Health;
+  readonly snapshot: SnapshotHandler;
+  readonly engine: Pick<EngineLink, 'look'>;
+  readonly progress: { readonly json: Handler; readonly page: Handler };
+  readonly log: Handler;
+  /** Undefined: no webhook is served. */
+  readonly webhook: Handler | undefined;
+  /** Clock, ms. */
+  readonly now: () => number;
+}
+
+/** Every path of the container: /tdog/… here, everything else is Datasette's. */
+export function createSite({
+  door,
+  health,
+  snapshot,
+  engine,
+  progress,
+  log,
+  webhook,
+  now,
+}: SiteOptions): Express {
+  const { proxy, links } = door;
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+
+  app.use((request, response, next) => {
+    response.once('finish', () => {
+      // Whoever was served wants fresh data. Probes and programs that only look after the system do not.
+      if (response.statusCode < 400 && isLook(request)) engine.look();
+    });
+    next();
+  });
+
+  const guard = proxy.requireAuth;
+  const pages = {
+    '/tdog/live': health.live,
+    '/tdog/ready': health.ready,
+    '/tdog/health.json': health.report,
+    '/tdog/metrics': health.metrics,
+    '/tdog/progress': progress.page,
+    '/tdog/progress.json': progress.json,
+    '/tdog/stripe.sqlite': snapshot,
+    '/tdog/cli_log.txt': log,
+  };
+  for (const [path, handler] of Object.entries(pages)) {
+    app.get(path, guard, (request: Request, response: Response) => void handler(request, response));
+  }
+  if (webhook !== undefined) app.post('/tdog/webhook', guard, webhook);
+  app.use(shareLinkRoutes(links, guard, now));
+  app.use(proxy.handler);
+  app.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
+    if (response.headersSent) return next(error);
+    // A body that is no JSON, or too large: nothing of it, or of our stack, is repeated.
+    const status = statusOf(error);
+    reply(response, status, 'text/plain; charset=utf-8', status < 500 ? 'Bad request\n' : 'Internal error\n');
+  });
+  return app;
+}
+
+const upkeep = new Set(['/tdog/live', '/tdog/ready', '/tdog/health.json', '/tdog/metrics', '/tdog/webhook']);
+
+function isLook(request: Request): boolean {
+  return !upkeep.has(request.path) && !request.path.startsWith('/-/static');
+}
+
+function statusOf(error: unknown): number {
+  const status = error instanceof Error && 'status' in error ? error.status : undefined;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
+}
