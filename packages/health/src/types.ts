@@ -22,14 +22,18 @@ export interface CheckResult {
   readonly observed?: unknown;
   readonly unit?: string;
   readonly metrics?: readonly Metric[];
+  /** When to look again in place of the check's interval, ms: for what is not there yet. */
+  readonly againInMs?: number;
 }
 
 /** Handed to each run of a check. */
 export interface CheckContext {
   /** Aborted at the time limit and by `close()`. */
   readonly signal: AbortSignal;
-  /** ms since the epoch. */
+  /** Wall clock, ms since the epoch. */
   readonly now: () => number;
+  /** Clock that never jumps, ms. */
+  readonly monotonic: () => number;
 }
 
 /** When a check runs and what its verdict is worth. Every factory takes these too. */
@@ -44,7 +48,7 @@ export interface CheckTiming {
   readonly severity?: 'fail' | 'warn';
   /** A failure also makes `ready` answer 503. @defaultValue false */
   readonly readiness?: boolean;
-  /** So many failed runs in a row are a failure; before that a warning. @defaultValue 1 */
+  /** So many failed runs in a row are a failure, and a warning before that, once it has been well. @defaultValue 1 */
   readonly failAfter?: number;
 }
 
@@ -71,8 +75,10 @@ export interface HealthOptions {
   /** `releaseId` and `version` of application/health+json; for authorised callers. */
   readonly releaseId?: string;
   readonly version?: string;
-  /** Monotonic-enough clock, ms since the epoch. @defaultValue Date.now */
+  /** Wall clock, ms since the epoch: for `time` and what checks compare. @defaultValue Date.now */
   readonly now?: () => number;
+  /** Clock that never jumps, ms: for expiry. @defaultValue performance.now */
+  readonly monotonic?: () => number;
 }
 
 /** One item of a {@link HealthReport}, with everything known. */
@@ -102,7 +108,7 @@ export interface Health {
   start(): void;
   /** 200 as long as the event loop turns; touches no check. */
   readonly live: HealthHandler;
-  /** 200, or 503 when a check with `readiness` fails or the signal is aborted. */
+  /** 200, or 503 while a check with `readiness` fails or has not been run, and from the abort of the signal on. */
   readonly ready: HealthHandler;
   /** `{ok, status, items}`, or application/health+json when asked for; 200, or 503 on fail. */
   readonly report: HealthHandler;
@@ -125,12 +131,17 @@ export interface Health {
 export interface TdogHeartbeatOptions extends CheckTiming {
   /** The database; opened read only for each run. */
   readonly file: string;
-  /** Between two heartbeats while the engine is idle, ms. @defaultValue 10000 */
-  readonly heartbeatMs?: number;
+  /**
+   * The longest time between two heartbeats of a healthy engine, ms; a function when it depends on how the engine
+   * polls at the moment. @defaultValue 10000
+   */
+  readonly heartbeatMs?: number | (() => number);
   /** Warn above this age, ms. @defaultValue 6 × heartbeatMs */
   readonly warnAfterMs?: number;
   /** Fail above this age, ms. @defaultValue 30 × heartbeatMs */
   readonly failAfterMs?: number;
+  /** True while the other side (Stripe) cannot be reached: then an old heartbeat is no more than a warning. @defaultValue never */
+  readonly unreachable?: () => boolean;
 }
 
 /** Options of {@link tdogProgress}. */
@@ -138,6 +149,8 @@ export interface TdogProgressOptions extends CheckTiming {
   readonly file: string;
   /** A download without any progress for this long is a failure, ms. @defaultValue 900000 */
   readonly stalledAfterMs?: number;
+  /** True while the other side (Stripe) cannot be reached: then a stall is no more than a warning. @defaultValue never */
+  readonly unreachable?: () => boolean;
 }
 
 /** What {@link processStates} needs to know of a process; a supervisor's `status().services` fits. */

@@ -1,0 +1,55 @@
+// Started by sqliteIntegrity as a process of its own, so that a check of minutes neither holds up the event loop nor
+// takes the processor from those who answer requests. Its only argument is JSON: {file, nice}.
+import { constants, setPriority } from 'node:os';
+import { DatabaseSync } from 'node:sqlite';
+
+interface Order {
+  readonly file: string;
+  readonly nice: number;
+}
+
+function check({ file, nice }: Order): void {
+  try {
+    setPriority(0, nice);
+  } catch {
+    setPriority(0, constants.priority.PRIORITY_LOW);
+  }
+  const database = new DatabaseSync(file, {
+    readOnly: true,
+    timeout: 30_000,
+    enableForeignKeyConstraints: false,
+  });
+  const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+  // The schema itself first: without it the list of tables means nothing.
+  const tables = ['sqlite_schema'].concat(
+    database
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+      .all()
+      .map((row) => String(row['name'])),
+  );
+  const faults: string[] = [];
+  for (const table of tables) {
+    try {
+      // Each statement is a read transaction of its own: between two the write-ahead log can be emptied.
+      for (const row of database.prepare(`PRAGMA quick_check(${quoted(table)})`).all()) {
+        const text = String(Object.values(row)[0]);
+        if (text !== 'ok') faults.push(`${table}: ${text}`);
+      }
+    } catch (error) {
+      // Dropped since the list was made: no fault. Anything else is.
+      const text = error instanceof Error ? error.message : String(error);
+      if (!text.includes('no such table')) faults.push(`${table}: ${text}`);
+    }
+    process.send?.({ table });
+    if (faults.length >= 20) break;
+  }
+  database.close();
+  process.send?.({ done: true, tables: tables.length, faults });
+}
+
+process.once('disconnect', () => {
+  // Our parent is gone: nobody wants the verdict.
+  process.kill(process.pid, 'SIGKILL');
+});
+check(JSON.parse(process.argv[2] ?? '{}') as Order);
+process.disconnect?.();
