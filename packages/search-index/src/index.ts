@@ -1,5 +1,6 @@
 export { ensureSearchIndex } from './ensure.ts';
 export { checkSearchIndex, type SearchIndexProblem } from './check.ts';
+export { dropSearchIndex } from './drop.ts';
 export { findTables, type WantedColumns } from './find-tables.ts';
 export { search } from './search.ts';
 export { SearchIndexError, type SearchIndexErrorCode } from './errors.ts';

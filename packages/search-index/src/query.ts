@@ -1,0 +1,57 @@
+import { ftsName, name, partsText, PARTS_TABLE, ROWID_BITS, STATE_TABLE, text, type Indexed } from './sql.ts';
+
+/** How the two parameters are written. Drivers differ in how named ones are passed, so `search` uses numbers. */
+export interface Parameters {
+  readonly q: string;
+  readonly limit: string;
+}
+const NAMED: Parameters = { q: ':q', limit: ':limit' };
+
+/**
+ * The query over everything. Parameters: `:q`, the text as the user typed it, and `:limit`, rows per table.
+ * Columns: `table`, `id`, `label`, `rank`; one row more than `:limit` of a table says that there are more.
+ */
+export function everythingSql(tables: readonly Indexed[], { q, limit }: Parameters = NAMED): string {
+  const head = `WITH search_q AS MATERIALIZED (
+  SELECT q, '"' || replace(quoted, ' ', '" "') || '"' AS words, '"' || replace(quoted, ' ', '"* "') || '"*' AS beginnings,
+    '"' || quoted || '"' AS part, length(q) >= 3 AS long
+  FROM (SELECT q, replace(q, '"', '""') AS quoted FROM (SELECT trim(replace(replace(replace(${q}, char(9), ' '), char(10), ' '), char(13), ' ')) AS q))
+)`;
+  if (tables.length === 0)
+    return `SELECT '' AS "table", '' AS id, '' AS label, 0 AS rank WHERE ${q} AND ${limit} AND 0`;
+  return `${head}\n${tables.map((t) => oneTable(t, limit)).join('\nUNION ALL\n')}\nORDER BY 4, 1, 3`;
+}
+
+/** Each source stops by itself after a few rows, so that a word that a million rows hold costs no more than a rare one. */
+function oneTable(t: Indexed, limit: string): string {
+  const table = name(t.table);
+  const fts = name(ftsName(t.table));
+  const key = t.key === 'rowid' ? 'rowid' : name(t.key);
+  const sources = [
+    `SELECT rowid AS r, 0 AS rank FROM ${table} WHERE ${key} = (SELECT q FROM search_q)`,
+    `SELECT * FROM (SELECT rowid, 2 FROM ${fts} WHERE ${fts} MATCH (SELECT words FROM search_q) ORDER BY rowid DESC LIMIT ${limit} + 1)`,
+    `SELECT * FROM (SELECT rowid, 3 FROM ${fts} WHERE ${fts} MATCH (SELECT beginnings FROM search_q) ORDER BY rowid DESC LIMIT ${limit} + 1)`,
+  ];
+  if (t.key !== 'rowid') {
+    sources.push(
+      `SELECT * FROM (SELECT rowid, 1 FROM ${table} WHERE (SELECT long FROM search_q) AND ${key} > (SELECT q FROM search_q) AND ${key} < (SELECT q || char(1114111) FROM search_q) ORDER BY ${key} LIMIT ${limit} + 1)`,
+    );
+  }
+  if (t.parts.length > 0) {
+    const first = String(t.number * 2 ** ROWID_BITS);
+    const last = String((t.number + 1) * 2 ** ROWID_BITS - 1);
+    const next = `(SELECT parts_next FROM ${STATE_TABLE} WHERE "table" = ${text(t.table)})`;
+    sources.push(
+      `SELECT * FROM (SELECT rowid - ${first}, 4 FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT part FROM search_q) AND rowid BETWEEN ${first} AND ${last} ORDER BY rowid DESC LIMIT ${limit} + 1)`,
+      // Rows that are not in the parts index yet: a lot of them at most.
+      `SELECT * FROM (SELECT rowid, 4 FROM ${table} WHERE (SELECT long FROM search_q) AND rowid >= ${next} AND instr(lower(${partsText(t, table)}), (SELECT lower(q) FROM search_q)) > 0 ORDER BY rowid DESC LIMIT ${limit} + 1)`,
+    );
+  }
+  const label =
+    t.label.length === 0
+      ? 'NULL'
+      : `coalesce(${[...t.label.map((c) => `nullif(t.${name(c)}, '')`), 'NULL'].join(', ')})`;
+  return `SELECT * FROM (SELECT ${text(t.table)} AS "table", CAST(t.${key} AS TEXT) AS id, ${label} AS label, found.rank AS rank
+  FROM (SELECT r, min(rank) AS rank FROM (${sources.join('\n    UNION ALL ')}) GROUP BY r ORDER BY 2, 1 DESC LIMIT ${limit} + 1) AS found
+  CROSS JOIN ${table} AS t ON t.rowid = found.r)`;
+}
