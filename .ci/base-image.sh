@@ -43,6 +43,7 @@ path-exclude /usr/share/info/*
 path-exclude /usr/share/groff/*
 path-exclude /usr/share/lintian/*
 DPKG
+  echo 'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";' > "$work/etc/apt/apt.conf.d/docker-clean"
   rm -rf "$work"/var/lib/apt/lists/* "$work"/var/cache/apt/*.bin "$work"/var/cache/apt/archives/*.deb \
     "$work"/usr/share/man/* "$work"/usr/share/locale/* "$work"/usr/share/info/* "$work"/var/log/*.log
   find "$work/usr/share/doc" -type f ! -name copyright -delete
