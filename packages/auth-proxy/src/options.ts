@@ -1,6 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import type { Logger } from 'pino';
+import { pino, type Logger } from 'pino';
 import type { Authenticator, Identity } from './authenticators/authenticator.ts';
+import { AuthProxyError } from './errors.ts';
+import { isProxyEntry, PROXY_PRESETS } from './http/client-address.ts';
+import { DATASETTE_CSP } from './http/response-headers.ts';
+import { parseTarget } from './http/target.ts';
+import { isUpstream } from './http/upstream.ts';
 
 /** A request that needs no credentials. Compared exactly: no patterns, no query, no trailing slash. */
 export interface OpenPath {
@@ -153,4 +158,108 @@ export interface AuthProxy {
   /** Writes state, closes authenticators, cuts upstream connections. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Options with every default filled in. */
+export interface ResolvedOptions extends Required<
+  Omit<AuthProxyOptions, 'notice' | 'stateDir' | 'cache' | 'signal' | 'guessLimits' | 'timeouts'>
+> {
+  readonly notice: string | undefined;
+  readonly stateDir: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly cache: Required<CacheOptions> | undefined;
+  readonly guessLimits: Required<GuessLimits>;
+  readonly timeouts: Required<Timeouts>;
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Checks all options at once and fills in the defaults.
+ *
+ * @throws {@link AuthProxyError} `AUTH_PROXY_OPTIONS_INVALID`, naming every fault
+ */
+export function resolveOptions(options: AuthProxyOptions): ResolvedOptions {
+  const resolved: ResolvedOptions = {
+    upstream: options.upstream,
+    authenticators: [...options.authenticators],
+    allowAnyone: options.allowAnyone ?? false,
+    trustedProxies: [...(options.trustedProxies ?? [])],
+    requireTls: options.requireTls ?? false,
+    openPaths: [...(options.openPaths ?? [])],
+    signIn: options.signIn ?? 'page',
+    siteName: options.siteName ?? 'Datasette',
+    notice: options.notice,
+    basePath: options.basePath ?? '/tdog',
+    stateDir: options.stateDir,
+    sessionIdleMs: options.sessionIdleMs ?? 14 * DAY_MS,
+    guessLimits: { perDay: 30, burst: 10, ...options.guessLimits },
+    timeouts: { upstreamMs: 120_000, ...options.timeouts },
+    forwardUser: options.forwardUser ?? false,
+    contentSecurityPolicy: options.contentSecurityPolicy ?? DATASETTE_CSP,
+    cache:
+      options.cache === undefined
+        ? undefined
+        : { maxBytes: 67_108_864, maxEntryBytes: 2_097_152, cacheable: dependsOnDataOnly, ...options.cache },
+    logger: options.logger ?? pino({ level: 'silent' }),
+    signal: options.signal,
+    now: options.now ?? Date.now,
+  };
+  const faults = faultsOf(resolved);
+  if (faults.length > 0) throw new AuthProxyError('AUTH_PROXY_OPTIONS_INVALID', faults.join('; '));
+  return resolved;
+}
+
+function faultsOf(options: ResolvedOptions): string[] {
+  const faults: string[] = [];
+  const names = options.authenticators.map(({ name }) => name);
+  if (!isUpstream(options.upstream)) {
+    faults.push(
+      `\`upstream\` must be http://host:port or unix:/path.sock, got ${JSON.stringify(options.upstream)}`,
+    );
+  }
+  if (names.length === 0 && !options.allowAnyone)
+    faults.push('`authenticators` is empty: nobody could get in');
+  if (new Set(names).size !== names.length)
+    faults.push(`\`authenticators\` has two of the same name: ${names.join(', ')}`);
+  for (const entry of options.trustedProxies) {
+    if (!isProxyEntry(entry)) {
+      faults.push(
+        `\`trustedProxies\`: ${JSON.stringify(entry)} is no address, CIDR or preset (${Object.keys(PROXY_PRESETS).join(', ')})`,
+      );
+    }
+  }
+  for (const { path } of options.openPaths) {
+    const target = parseTarget(path);
+    if ('problem' in target || target.search !== '') {
+      faults.push(`\`openPaths\`: ${JSON.stringify(path)} must be one exact path without a query`);
+    }
+  }
+  if (!/^(?:\/[a-z0-9-]+)+$/i.test(options.basePath)) {
+    faults.push(`\`basePath\` must be a path such as /tdog, got ${JSON.stringify(options.basePath)}`);
+  }
+  const numbers: Readonly<Record<string, number>> = {
+    sessionIdleMs: options.sessionIdleMs,
+    'guessLimits.perDay': options.guessLimits.perDay,
+    'guessLimits.burst': options.guessLimits.burst,
+    'timeouts.upstreamMs': options.timeouts.upstreamMs,
+    'cache.maxBytes': options.cache?.maxBytes ?? 0,
+    'cache.maxEntryBytes': options.cache?.maxEntryBytes ?? 0,
+  };
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!Number.isFinite(value) || value < 0)
+      faults.push(`\`${name}\` must be a finite number >= 0, got ${value}`);
+  }
+  return faults;
+}
+
+/**
+ * Whether an answer depends on the data alone: no page under `/-/` but the static files, and no SQL that reads
+ * the clock or a random number.
+ */
+export function dependsOnDataOnly(target: string): boolean {
+  if (target.startsWith('/-/')) return target.startsWith('/-/static');
+  return !/now|random|current_(?:date|time)|julianday|unixepoch|strftime|datetime|date(?:\(|%28)|_trace/i.test(
+    target,
+  );
 }

@@ -1,4 +1,12 @@
-import type { Authenticator } from './authenticator.ts';
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AuthProxyError } from '../errors.ts';
+import { parseTarget } from '../http/target.ts';
+import { LINK_PARAMETER } from '../inspect.ts';
+import { randomToken } from '../secrets.ts';
+import { openStateFile, writeAtomically } from '../state-file.ts';
+import type { Attempt, Authenticator, AuthResult } from './authenticator.ts';
 
 /** Options of {@link shareLink}. */
 export interface ShareLinkOptions {
@@ -43,4 +51,161 @@ export interface ShareLinkAuthenticator extends Authenticator {
   revoke(id: string): Promise<boolean>;
   /** Every link that has not expired, newest first. */
   list(): readonly ShareLink[];
+}
+
+const MAX_AHEAD_MS = 366 * 86_400_000;
+const MAX_LINKS = 10_000;
+// Leafing through and sorting the linked rows; nothing that could widen what is shown (`_where` runs SQL).
+const FREE_PARAMETERS = new Set(['_next', '_sort', '_sort_desc', '_size']);
+
+/**
+ * Lets in whoever holds a link that the owner signed: to that path and query, and nothing else.
+ *
+ * @throws {@link AuthProxyError} `AUTH_PROXY_OPTIONS_INVALID`, `AUTH_PROXY_STATE_UNREADABLE`
+ */
+export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
+  const { stateDir, assets = ['/-/static/', '/-/static-plugins/'], now = Date.now } = options;
+  if (options.secret !== undefined && options.secret.length < 32) {
+    throw new AuthProxyError(
+      'AUTH_PROXY_OPTIONS_INVALID',
+      'shareLink: `secret` must have at least 32 characters.',
+    );
+  }
+  const links = new Map<string, ShareLink>();
+  const file = openStateFile(stateDir, 'share-links.json', () => [...links.values()]);
+  const secret = options.secret ?? madeSecret(join(stateDir, 'share-link-secret'));
+  if (Array.isArray(file.initial)) {
+    for (const link of (file.initial as ShareLink[]).filter(isShareLink)) links.set(link.id, link);
+  }
+
+  const sign = (link: ShareLink): string =>
+    createHmac('sha256', secret)
+      .update(JSON.stringify([link.id, link.expiresAt, link.path]))
+      .digest('base64url');
+  const alive = (link: ShareLink): boolean => link.revokedAt === undefined && link.expiresAt > now();
+  const forgetExpired = (): void => {
+    for (const [id, link] of links) if (link.expiresAt <= now()) links.delete(id);
+  };
+  const granted = (link: ShareLink): AuthResult => ({
+    outcome: 'granted',
+    identity: { by: 'share-link', label: `link ${link.id}`, fingerprint: link.id, restricted: true },
+  });
+
+  return {
+    name: 'share-link',
+    form: 'none',
+    authenticate: (attempt) => {
+      if (attempt.via !== 'url') return { outcome: 'unknown' };
+      const [id = '', signature = ''] = attempt.secret.split('.');
+      const link = links.get(id);
+      // An unknown id costs the same comparison.
+      const expected = Buffer.from(sign(link ?? { id, path: '/', expiresAt: 0, createdAt: 0 }));
+      const presented = Buffer.from(signature);
+      const same = presented.length === expected.length && timingSafeEqual(presented, expected);
+      if (link === undefined || !same) return { outcome: 'unknown' };
+      if (!alive(link)) return refused(401, 'This link has ended');
+      return opens(link, attempt, assets) ? granted(link) : refused(401, 'This link opens another page');
+    },
+    // A link makes no session: it is checked anew on each request.
+    stillGood: ({ fingerprint }) => {
+      const link = links.get(fingerprint);
+      return link !== undefined && alive(link) ? granted(link) : { outcome: 'unknown' };
+    },
+    create: async ({ path, expiresAt, note }) => {
+      const target = parseTarget(path);
+      if ('problem' in target) throw invalid(`The path cannot be shared: ${target.problem}`);
+      if (target.search.includes(LINK_PARAMETER))
+        throw invalid(`The path must not hold ${LINK_PARAMETER} already.`);
+      if (!(expiresAt > now())) throw invalid('The link would have ended already.');
+      if (expiresAt - now() > MAX_AHEAD_MS) throw invalid('A link may be good for 366 days at most.');
+      forgetExpired();
+      if (links.size >= MAX_LINKS) throw invalid(`There are ${MAX_LINKS} links already; revoke some.`);
+      const link: ShareLink = {
+        id: randomToken(9),
+        path: target.path + target.search,
+        expiresAt,
+        createdAt: now(),
+        ...(note === undefined || note === '' ? {} : { note: note.slice(0, 200) }),
+      };
+      links.set(link.id, link);
+      file.changed();
+      file.flush();
+      const join = target.search === '' ? '?' : '&';
+      return { ...link, url: `${link.path}${join}${LINK_PARAMETER}=${link.id}.${sign(link)}` };
+    },
+    revoke: async (id) => {
+      const link = links.get(id);
+      if (link === undefined) return false;
+      links.set(id, { ...link, revokedAt: link.revokedAt ?? now() });
+      file.changed();
+      file.flush();
+      return true;
+    },
+    list: () => {
+      forgetExpired();
+      return [...links.values()].sort((a, b) => b.createdAt - a.createdAt);
+    },
+    close: async () => file.close(),
+  };
+}
+
+function opens(link: ShareLink, { method, target }: Attempt, assets: readonly string[]): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  const asked = splitTarget(target);
+  if (assets.some((prefix) => asked.path.startsWith(prefix))) return true;
+  const shared = splitTarget(link.path);
+  // Paths are compared as written: another spelling of the same path stays closed.
+  if (asked.path !== shared.path) return false;
+  const fixed = new Set(shared.pairs.map(([name]) => name));
+  const wanted = asked.pairs.filter(([name]) => fixed.has(name) || !FREE_PARAMETERS.has(name));
+  return canonical(wanted) === canonical(shared.pairs);
+}
+
+function splitTarget(target: string): { path: string; pairs: [string, string][] } {
+  const question = target.indexOf('?');
+  if (question < 0) return { path: target, pairs: [] };
+  return { path: target.slice(0, question), pairs: [...new URLSearchParams(target.slice(question))] };
+}
+
+// Names keep the order of their values, and the order among names means nothing.
+function canonical(pairs: readonly [string, string][]): string {
+  return JSON.stringify(pairs.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+function refused(status: 401 | 403, reason: string): AuthResult {
+  return { outcome: 'refused', status, reason, known: true };
+}
+
+function invalid(message: string): AuthProxyError {
+  return new AuthProxyError('AUTH_PROXY_LINK_INVALID', message);
+}
+
+function isShareLink(value: unknown): value is ShareLink {
+  const link = value as Partial<ShareLink> | null;
+  return (
+    typeof link?.id === 'string' &&
+    typeof link.path === 'string' &&
+    typeof link.expiresAt === 'number' &&
+    typeof link.createdAt === 'number'
+  );
+}
+
+function madeSecret(file: string): string {
+  try {
+    const secret = readFileSync(file, 'utf8').trim();
+    if (secret.length >= 32) return secret;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new AuthProxyError(
+        'AUTH_PROXY_STATE_UNREADABLE',
+        `Cannot read ${file}: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+  const secret = randomToken(32);
+  writeAtomically(file, secret);
+  return secret;
 }

@@ -1,0 +1,110 @@
+import { Router, urlencoded } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Admitter } from '../admit.ts';
+import type { Authenticator } from '../authenticators/authenticator.ts';
+import type { Tally } from '../counters.ts';
+import { readCookie } from '../http/cookies.ts';
+import { sendReply } from '../http/reply.ts';
+import type { Sessions } from '../sessions.ts';
+import type { Visit } from '../visit.ts';
+import { escapeHtml } from './html.ts';
+import { ownPath } from './next.ts';
+import { renderPage } from './page.ts';
+import type { Replies } from './replies.ts';
+import { clearCookie, sessionCookie, sessionCookieName } from './session-cookie.ts';
+import { signInPage } from './sign-in-page.ts';
+
+/** What the sign-in and sign-out pages need. */
+export interface BrowserRoutesParts {
+  readonly siteName: string;
+  readonly notice: string | undefined;
+  readonly basePath: string;
+  readonly authenticators: readonly Authenticator[];
+  readonly sessionIdleMs: number;
+  readonly admitter: Admitter;
+  readonly sessions: Sessions;
+  readonly replies: Replies;
+  readonly tally: Tally;
+  readonly visitOf: (req: IncomingMessage) => Visit;
+}
+
+/** An express router with `/sign-in` and `/sign-out` under the base path. */
+export function createBrowserRoutes(parts: BrowserRoutesParts): Router {
+  const { basePath, sessions, visitOf, tally } = parts;
+  const router = Router({ caseSensitive: true, strict: true });
+  const form = urlencoded({ extended: false, limit: '16kb', parameterLimit: 10 });
+
+  router.get(`${basePath}/sign-in`, (req, res) => {
+    const page = signInPage({ ...parts, next: '/' }, parts.authenticators);
+    sendReply(req, res, { status: 200, ...page });
+  });
+  router.post(`${basePath}/sign-in`, form, async (req, res) => {
+    const visit = visitOf(req);
+    const fields = (req.body ?? {}) as Record<string, unknown>;
+    const text = (name: string): string => (typeof fields[name] === 'string' ? fields[name] : '');
+    const next = ownPath(text('next'));
+    const asksUser = parts.authenticators.some(({ form: asks }) => asks === 'user-password');
+    const admission = await parts.admitter.tryCredential(req, visit, {
+      via: 'form',
+      // Without a user name field the form carries the site's name for password managers.
+      username: asksUser ? text('username') : '',
+      secret: text('secret').trim(),
+    });
+    if (admission.refusal !== undefined) {
+      visit.outcome = admission.refusal.outcome;
+      sendReply(req, res, parts.replies.refusal(req, visit, admission.refusal, next));
+      return;
+    }
+    // A new value at each sign-in: one planted before it is worth nothing.
+    endSession(req, visit);
+    visit.identity = admission.identity;
+    tally.signIn();
+    const cookie = sessions.start(admission.identity);
+    redirect(req, res, next, sessionCookie(cookie, visit.client.secure, parts.sessionIdleMs));
+  });
+
+  router.get(`${basePath}/sign-out`, (req, res) => {
+    const page = renderPage({
+      title: `Sign out · ${parts.siteName}`,
+      content: `<h1>Sign out of ${escapeHtml(parts.siteName)}?</h1>
+<form method="post" action="${escapeHtml(basePath)}/sign-out"><button>Sign out</button></form>
+<a class="button plain" href="/">Stay</a>`,
+    });
+    sendReply(req, res, { status: 200, ...page });
+  });
+  router.post(`${basePath}/sign-out`, (req, res) => {
+    const visit = visitOf(req);
+    if (endSession(req, visit)) tally.signOut();
+    const page = renderPage({
+      title: `Signed out · ${parts.siteName}`,
+      content: `<h1>You are signed out</h1><p>This browser’s session has ended.</p><a class="button" href="/">Sign in again</a>`,
+    });
+    const { secure } = visit.client;
+    // With the browser's own prompt only a 401 makes it forget what it sends.
+    const forget = req.headers.authorization !== undefined;
+    sendReply(req, res, {
+      status: forget ? 401 : 200,
+      body: page.body,
+      headers: {
+        ...page.headers,
+        ...(forget ? { 'WWW-Authenticate': 'Basic realm="signed out"' } : {}),
+        'Set-Cookie': clearCookie(sessionCookieName(secure), secure),
+        'Clear-Site-Data': '"cache"',
+      },
+    });
+  });
+
+  function endSession(req: IncomingMessage, visit: Visit): boolean {
+    const cookie = readCookie(req.headers.cookie, sessionCookieName(visit.client.secure));
+    return cookie !== undefined && sessions.end(cookie);
+  }
+  return router;
+}
+
+function redirect(req: IncomingMessage, res: ServerResponse, location: string, cookie: string): void {
+  sendReply(req, res, {
+    status: 303,
+    headers: { Location: location, 'Set-Cookie': cookie, 'Cache-Control': 'no-store' },
+    body: '',
+  });
+}

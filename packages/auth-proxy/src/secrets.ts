@@ -1,0 +1,27 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+
+/** SHA-256, so that comparisons take the same time whatever the lengths are. */
+export function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Whether two digests are the same, in constant time. */
+export function sameDigest(a: Buffer, b: Buffer): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** A salted hash that may lie on a disk; a key has too much entropy to be guessed from it. */
+export function saltedHash(salt: string, text: string): string {
+  return createHmac('sha256', salt).update(text).digest('base64url');
+}
+
+/** Unguessable and fit for a URL or a cookie. */
+export function randomToken(bytes = 32): string {
+  return randomBytes(bytes).toString('base64url');
+}
+
+/** How a key is named in logs: its kind and last 4 characters. */
+export function keyLabel(key: string): string {
+  const kind = /^(?:sk|rk)_(?:org_)?(?:test|live)_/.exec(key)?.[0] ?? '';
+  return `${kind}…${key.slice(-4)}`;
+}
