@@ -26,7 +26,7 @@ export function connectParent<Incoming, Outgoing>(): Parent<Incoming, Outgoing> 
       process.on('message', (message) => listener(message as Incoming));
     },
     close() {
-      if (process.connected) process.disconnect();
+      if (process.connected) process.disconnect?.();
     },
   };
 }
