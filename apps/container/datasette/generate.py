@@ -1,5 +1,6 @@
 """
-Writes metadata.yaml: labels, order and descriptions of the tables, from the engine's catalogue and stripe_site/tables.py.
+Writes metadata.yaml (labels, order and descriptions of the tables) and browser/paths.ts (their pages in Stripe's
+dashboard), from the engine's catalogue and stripe_site/tables.py.
 
     apps/container/.venv/bin/python apps/container/datasette/generate.py [--check]
 """
@@ -82,9 +83,25 @@ HEADER = """# Made by generate.py from the engine's catalogue and stripe_site/ta
 # Own dashboards (Vega) can be added under plugins: datasette-dashboards; the built-in ones do not stand here.
 """
 
+
+def paths():
+    entries = "\n".join(f"  ['{t.name}', '{t.dashboard}']," for t in TABLES.values() if t.dashboard)
+    return f"""// Made by generate.py from stripe_site/tables.py: change that, not this file.
+
+/** Where Stripe's dashboard has the page of a table's objects; what is missing has none. */
+export const dashboardPaths: ReadonlyMap<string, string> = new Map([
+{entries}
+]);
+"""
+
+
 if __name__ == "__main__":
-    text = HEADER + yaml.safe_dump(metadata(), sort_keys=False, allow_unicode=True, width=140)
-    target = HERE / "metadata.yaml"
-    if "--check" in sys.argv:
-        sys.exit(0 if target.read_text() == text else "metadata.yaml is not current: run generate.py")
-    target.write_text(text)
+    files = {
+        HERE / "metadata.yaml": HEADER + yaml.safe_dump(metadata(), sort_keys=False, allow_unicode=True, width=140),
+        HERE / "browser" / "paths.ts": paths(),
+    }
+    for file, text in files.items():
+        if "--check" not in sys.argv:
+            file.write_text(text)
+        elif file.read_text() != text:
+            sys.exit(f"{file.name} is not current: run generate.py")

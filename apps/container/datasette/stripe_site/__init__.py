@@ -1,5 +1,5 @@
 """The site that shows the mirrored Stripe account: plug-ins of Datasette, one module each."""
 
-from . import cells, database, menu, queries
+from . import cells, database, page, queries, start, table_page
 
-PARTS = (database, cells, menu, queries)
+PARTS = (database, page, start, table_page, cells, queries)

@@ -1,7 +1,5 @@
 """The menu: what the container serves beside Datasette."""
 
-from datasette import hookimpl
-
 LINKS = (
     ("/", "Start"),
     ("/-/search", "Search everything"),
@@ -16,7 +14,3 @@ LINKS = (
     ("/tdog/sign-out", "Sign out"),
 )
 
-
-@hookimpl
-def menu_links(datasette):
-    return [{"href": path if path.startswith("/tdog/") else datasette.urls.path(path), "label": label} for path, label in LINKS]

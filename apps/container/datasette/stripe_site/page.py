@@ -1,0 +1,76 @@
+"""What every page of the site shares: the account in its head, absolute addresses behind the proxy."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+from datasette import hookimpl
+
+from .database import mirror
+from .menu import LINKS
+from .status import Status, status_of
+
+STATIC = Path(__file__).parent.parent / "static"
+
+
+def static_hash(name: str) -> str:
+    """Changes with the file: browsers may keep the old one for as long as they like."""
+    file = STATIC / name
+    return sha256(file.read_bytes()).hexdigest()[:8] if file.exists() else "0"
+
+
+HASHES = {name: static_hash(name) for name in ("site.css", "site.js")}
+
+
+def status_json(status: Status) -> dict:
+    """What the script on the page needs to say how current the site is."""
+    return {
+        "account": status.account_id,
+        "name": status.account_name,
+        "mode": status.mode,
+        "demo": status.is_demo,
+        "heartbeat": status.heartbeat.isoformat() if status.heartbeat else None,
+        "data_version": status.data_version,
+    }
+
+
+def origin(request) -> str:
+    """Scheme and host under which the reader sees the site."""
+    return f"{request.scheme}://{request.host}"
+
+
+@hookimpl
+def extra_template_vars(datasette):
+    async def site():
+        status = await status_of(mirror(datasette))
+        return {"status": status, "json": json.dumps(status_json(status)), "links": LINKS, "hrefs": {p for p, _ in LINKS}, "hashes": HASHES}
+
+    return {"site": site}
+
+
+@hookimpl(trylast=True)
+def asgi_wrapper(datasette):
+    """Behind the proxy's socket, scheme and host are those that the proxy's client used."""
+
+    def wrap(app):
+        async def forwarded(scope, receive, send):
+            # A Unix socket has no client address: only the proxy can reach it, so its headers are to be believed.
+            if scope["type"] == "http" and not scope.get("client"):
+                scope = _as_seen_by_client(scope)
+            await app(scope, receive, send)
+
+        return forwarded
+
+    return wrap
+
+
+def _as_seen_by_client(scope: dict) -> dict:
+    headers = dict(scope["headers"])
+    scheme = headers.get(b"x-forwarded-proto", b"").decode("latin-1").split(",")[0].strip()
+    host = headers.get(b"x-forwarded-host")
+    changed = dict(scope)
+    if scheme in ("http", "https"):
+        changed["scheme"] = scheme
+    if host:
+        changed["headers"] = [(k, v) for k, v in scope["headers"] if k != b"host"] + [(b"host", host)]
+    return changed

@@ -1,0 +1,63 @@
+"""The start page, and the few facts that its script keeps up to date."""
+
+from datasette import Response, hookimpl
+
+from .database import mirror
+from .page import origin, status_json
+from .queries import QUERIES
+from .status import status_of
+from .tables import GROUPS, TABLES
+
+
+def grouped_tables(names, counts):
+    """The tables that are there, as Stripe's dashboard groups them; what the catalogue does not know comes last."""
+    groups = []
+    for group in GROUPS:
+        rows = [
+            {"name": t.name, "description": t.description, "count": counts.get(t.name)}
+            for t in TABLES.values()
+            if t.group == group and t.name in names
+        ]
+        # What holds something first; the order within is the dashboard's.
+        if rows:
+            groups.append({"name": group, "tables": rows, "empty": all(row["count"] == 0 for row in rows)})
+    return [group for group in groups if not group["empty"]] + [group for group in groups if group["empty"]]
+
+
+def grouped_queries():
+    """Saved queries by group."""
+    groups = {}
+    for query in QUERIES.values():
+        groups.setdefault(query.group, []).append(query)
+    return groups
+
+
+async def start(request, datasette):
+    db = mirror(datasette)
+    names = [name for name in await db.table_names() if name in TABLES]
+    counts = await db.counts.of(names)
+    return Response.html(
+        await datasette.render_template(
+            "start.html",
+            {
+                "groups": grouped_tables(set(names), counts),
+                "queries": grouped_queries(),
+                "origin": origin(request),
+                "size": db.size,
+                "metadata": datasette.metadata(),
+            },
+            request=request,
+        )
+    )
+
+
+async def now(datasette):
+    """`/-/now.json`: the heartbeat and the version of the data; cheap enough to be asked each second."""
+    return Response.json(status_json(await status_of(mirror(datasette))), headers={"cache-control": "no-store"})
+
+
+@hookimpl(tryfirst=True)
+def register_routes():
+    return [(r"^/$", start), (r"^/-/now\.json$", now)]
+
+
