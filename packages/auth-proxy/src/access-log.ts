@@ -8,7 +8,7 @@ const MAX_TARGET = 2_000;
 export function logAccess(
   logger: Logger,
   req: IncomingMessage,
-  res: { readonly statusCode: number },
+  status: number,
   visit: Visit,
   now: number,
 ): void {
@@ -19,7 +19,7 @@ export function logAccess(
       requestId: visit.id,
       method: req.method,
       target: (target.path + target.search).slice(0, MAX_TARGET),
-      status: res.statusCode,
+      status,
       outcome: visit.outcome,
       ms: now - visit.startedAt,
       client: visit.client.address,

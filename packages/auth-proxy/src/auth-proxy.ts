@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { createAdmitter } from './admit.ts';
-import type { Identity } from './authenticators/authenticator.ts';
-import { logAccess } from './access-log.ts';
+import { createArrivals } from './arrivals.ts';
 import { createReplies } from './browser/replies.ts';
 import { createBrowserRoutes } from './browser/routes.ts';
 import {
@@ -12,23 +10,25 @@ import {
   sessionCookie,
   sessionCookieName,
 } from './browser/session-cookie.ts';
+import { createCache } from './cache.ts';
 import { createTally } from './counters.ts';
+import { createExchange } from './exchange.ts';
 import { createGuesses } from './guesses.ts';
 import { createClientResolver } from './http/client-address.ts';
 import { sendReply, sendReplyToSocket } from './http/reply.ts';
-import { upstreamHeaders } from './http/request-headers.ts';
-import { cleanResponseHeaders, securityHeaders } from './http/response-headers.ts';
-import { createUpstream } from './http/upstream.ts';
 import { createInspector } from './inspect.ts';
-import { resolveOptions, type AuthProxy, type AuthProxyOptions, type Handler } from './options.ts';
+import { resolveOptions, type AuthProxy, type AuthProxyOptions } from './options.ts';
 import { createSessions } from './sessions.ts';
-import { createOpenWebsockets } from './websockets.ts';
 import type { Refusal, Visit } from './visit.ts';
+import { createOpenWebsockets } from './websockets.ts';
 
 const COOKIE_RENEWAL_MS = 86_400_000;
 
 /**
  * Makes an authenticating reverse proxy.
+ *
+ * A request's way: look (address, hygiene, TLS, cross-site) → admit (credentials, session or link; guess limits;
+ * the key's gate) → own page, the caller's route, memory, or the upstream.
  *
  * @throws {@link AuthProxyError} `AUTH_PROXY_OPTIONS_INVALID`, `AUTH_PROXY_STATE_UNREADABLE`
  */
@@ -39,9 +39,12 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
   const sessions = createSessions(options.sessionIdleMs, options.stateDir, now);
   const tally = createTally();
   const replies = createReplies(options);
-  const inspect = createInspector({
-    ...options,
-    resolveClient: createClientResolver(options.trustedProxies),
+  const cache = options.cache === undefined ? undefined : createCache(options.cache, OWN_COOKIES);
+  const arrivals = createArrivals({
+    inspect: createInspector({ ...options, resolveClient: createClientResolver(options.trustedProxies) }),
+    tally,
+    logger,
+    now,
   });
   const admitter = createAdmitter({
     authenticators,
@@ -51,82 +54,20 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
     linkCookieName: ({ client }) => linkCookieName(client.secure),
   });
   const websockets = createOpenWebsockets(admitter, logger);
-  const visits = new WeakMap<IncomingMessage, Visit>();
-  const ownPages = new Set([`${basePath}/sign-in`, `${basePath}/sign-out`]);
-
-  const visitOf = (req: IncomingMessage): Visit => {
-    const visit = visits.get(req);
-    if (visit === undefined) throw new Error('visitOf: the request has not been inspected');
-    return visit;
-  };
-  const upstream = createUpstream(options.upstream, options.timeouts.upstreamMs, {
-    onResponse: (response, req, res) => {
-      const visit = visitOf(req);
-      const site = { host: req.headers.host, upstreamHosts: upstream.hosts };
-      if (!cleanResponseHeaders(response.headers, site, OWN_COOKIES)) {
-        visit.outcome = 'upstreamFailed';
-        logger.warn(
-          { requestId: visit.id, target: visit.target.path },
-          'auth: redirect to another site stopped',
-        );
-        sendReply(req, res, replies.badRedirect());
-        return false;
-      }
-      mergeHeader(response, res, 'set-cookie');
-      mergeHeader(response, res, 'content-security-policy');
-      response.headers.connection = res.shouldKeepAlive ? 'keep-alive' : 'close';
-      return true;
-    },
-    onFailure: (error, req, target) => {
-      const { code } = error as NodeJS.ErrnoException;
-      const visit = visits.get(req);
-      const requestId = visit?.id;
-      // The client went away: nobody is left to be told.
-      if (target.destroyed) return;
-      if (visit !== undefined) visit.outcome = 'upstreamFailed';
-      logger.warn({ requestId, code, error: error.message }, 'auth: no answer from the upstream');
-      const timedOut =
-        code === 'ECONNRESET' &&
-        error.message === 'socket hang up' &&
-        visit !== undefined &&
-        options.timeouts.upstreamMs > 0 &&
-        now() - visit.startedAt >= options.timeouts.upstreamMs;
-      const reply = replies.upstreamFailed(req, timedOut || code === 'ERR_UPSTREAM_UPGRADE_TIMEOUT');
-      if ('writeHead' in target) sendReply(req, target, reply);
-      else sendReplyToSocket(target, reply);
-    },
-    onWebsocket: (req, upstreamSocket) => {
-      const { identity } = visitOf(req);
+  const exchange = createExchange({
+    options,
+    arrivals,
+    replies,
+    cache,
+    onWebsocket: (upstreamSocket, clientSocket, { identity }) => {
       tally.websocket();
-      websockets.add(upstreamSocket, req.socket, identity);
+      websockets.add(upstreamSocket, clientSocket, identity);
     },
   });
+  const ownPages = createBrowserRoutes({ ...options, admitter, sessions, replies, tally, arrivals });
+  const ownPaths = new Set(options.allowAnyone ? [] : [`${basePath}/sign-in`, `${basePath}/sign-out`]);
 
-  /** Looks at a request once, however many of our handlers it passes. */
-  const begin = (req: IncomingMessage): { visit: Visit; refusal: Refusal | undefined } => {
-    const known = visits.get(req);
-    if (known !== undefined) return { visit: known, refusal: undefined };
-    const inspected = inspect(req);
-    visits.set(req, inspected.visit);
-    return inspected;
-  };
-  const arrive = (
-    req: IncomingMessage,
-    res: ServerResponse,
-  ): { visit: Visit; refusal: Refusal | undefined } => {
-    const fresh = !visits.has(req);
-    const arrival = begin(req);
-    if (!fresh) return arrival;
-    const { visit } = arrival;
-    const headers = securityHeaders(visit.client.secure);
-    for (const name in headers) res.setHeader(name, headers[name] ?? '');
-    res.setHeader('X-Request-Id', visit.id);
-    res.once('close', () => {
-      tally.outcome(visit.outcome ?? 'own');
-      logAccess(logger, req, res, visit, now());
-    });
-    return arrival;
-  };
+  /** Lets in or says why not. A request that was let in stays in. */
   const admit = async (req: IncomingMessage, visit: Visit): Promise<Refusal | undefined> => {
     if (visit.admitted) return undefined;
     if (!options.allowAnyone) {
@@ -142,6 +83,9 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
     visit.outcome = refusal.outcome;
     sendReply(req, res, replies.refusal(req, visit, refusal));
   };
+  const fault = (error: unknown): void => {
+    logger.error({ error: error instanceof Error ? error.message : 'unknown' }, 'auth: unexpected fault');
+  };
   /** Cookies live as long as they are used; a link's cookie opens the linked page's styles. */
   const renewCookies = (res: ServerResponse, visit: Visit): void => {
     if (visit.link !== undefined && visit.identity?.restricted === true) {
@@ -156,127 +100,70 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
       sessionCookie(visit.sessionCookie, visit.client.secure, options.sessionIdleMs),
     );
   };
-  const browserRoutes = createBrowserRoutes({ ...options, admitter, sessions, replies, tally, visitOf });
 
-  /** Runs the checks; calls `enter` for who may go on. */
-  const guard = (
+  /** Runs every check, answers our own pages, and calls `enter` for who may go on. */
+  const guard = async (
     req: IncomingMessage,
     res: ServerResponse,
     enter: (visit: Visit) => void,
-    fail: (error: unknown) => void,
-  ): void => {
-    const { visit, refusal } = arrive(req, res);
+  ): Promise<void> => {
+    const { visit, refusal } = arrivals.withResponse(req, res);
     if (refusal !== undefined) return refuse(req, res, visit, refusal);
-    if (ownPages.has(visit.target.path) && !options.allowAnyone) {
-      visit.outcome ??= 'own';
-      // express decides by `req.url`, which is as we received it.
-      browserRoutes(req as never, res as never, (error: unknown) => {
-        if (error !== undefined && error !== null && error !== 'router') {
-          const status = (error as { status?: unknown }).status;
-          refuse(req, res, visit, {
-            outcome: 'malformed',
-            status: 400,
-            reason: status === 413 ? 'The form is too large.' : 'The form cannot be read.',
-          });
-          return;
-        }
-        refuse(req, res, visit, {
-          outcome: 'malformed',
-          status: 400,
-          reason: 'This page takes GET and POST only.',
-        });
-      });
+    if (ownPaths.has(visit.target.path)) {
+      visit.outcome = 'own';
+      const problem = await ownPages(req, res);
+      if (problem !== undefined)
+        refuse(req, res, visit, { outcome: 'malformed', status: 400, reason: problem });
       return;
     }
-    if (visit.open || visit.admitted) return enter(visit);
-    admit(req, visit)
-      .then((refused) => {
-        if (res.destroyed) return;
-        if (refused !== undefined) return refuse(req, res, visit, refused);
-        renewCookies(res, visit);
-        enter(visit);
-      })
-      .catch(fail);
-  };
-  const forward = (req: IncomingMessage, res: ServerResponse, visit: Visit): void => {
-    visit.outcome = visit.open ? 'open' : 'proxied';
-    if (options.contentSecurityPolicy !== false) {
-      res.setHeader('Content-Security-Policy', options.contentSecurityPolicy);
+    if (!visit.open) {
+      const refused = await admit(req, visit);
+      if (res.destroyed) return;
+      if (refused !== undefined) return refuse(req, res, visit, refused);
+      renewCookies(res, visit);
     }
-    prepare(req, visit);
-    upstream.web(req, res);
+    enter(visit);
   };
-  const prepare = (req: IncomingMessage, visit: Visit): void => {
-    req.url = visit.target.path + visit.target.search;
-    req.headers = upstreamHeaders(req, OWN_COOKIES, {
-      clientAddress: visit.client.address,
-      secure: visit.client.secure,
-      requestId: visit.id,
-      user: options.forwardUser ? visit.identity?.label : undefined,
-    });
-  };
-  const failure =
-    (req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void) =>
-    (error: unknown): void => {
-      logger.error({ error: error instanceof Error ? error.message : 'unknown' }, 'auth: unexpected fault');
-      if (next !== undefined) return next(error);
-      sendReply(req, res, {
-        status: 500,
-        headers: { 'Content-Type': 'text/plain' },
-        body: 'Something went wrong.\n',
+  const guarded =
+    (
+      enter: (req: IncomingMessage, res: ServerResponse, visit: Visit, next?: () => void) => void,
+    ): AuthProxy['handler'] =>
+    (req, res, next) => {
+      guard(req, res, (visit) => enter(req, res, visit, next)).catch((error: unknown) => {
+        fault(error);
+        if (next !== undefined) return next(error);
+        sendReply(req, res, { status: 500, headers: {}, body: 'Something went wrong.\n' });
       });
     };
 
-  const handler: Handler = (req, res, next) =>
-    guard(req, res, (visit) => forward(req, res, visit), failure(req, res, next));
-  const requireAuth: Handler = (req, res, next) =>
-    guard(
-      req,
-      res,
-      (visit) => {
-        visit.outcome = visit.open ? 'open' : 'own';
-        next?.();
-      },
-      failure(req, res, next),
-    );
-
-  const upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  const upgrade: AuthProxy['upgrade'] = (req, socket, head) => {
     // Until the upstream has the socket, a reset by the client must not end the process.
     socket.on('error', () => socket.destroy());
-    const { visit, refusal } = begin(req);
-    const log = (status: number): void => {
-      tally.outcome(visit.outcome ?? 'own');
-      logAccess(logger, req, { statusCode: status }, visit, now());
-    };
+    const { visit, refusal } = arrivals.look(req);
     const stop = (refused: Refusal): void => {
       visit.outcome = refused.outcome;
       sendReplyToSocket(socket, replies.refusal(req, visit, refused));
-      log(refused.status);
+      arrivals.over(req, visit, refused.status);
     };
-    if (refusal !== undefined) return stop(refusal);
-    const websocket = req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket';
-    if (!websocket) {
-      return stop({
-        outcome: 'malformed',
-        status: 400,
-        reason: 'Only websocket upgrades are possible here.',
-      });
-    }
-    (visit.open ? Promise.resolve(undefined) : admit(req, visit))
-      .then((refused) => {
-        if (socket.destroyed) return;
-        if (refused !== undefined) return stop(refused);
-        visit.outcome = visit.open ? 'open' : 'proxied';
-        prepare(req, visit);
-        req.headers.connection = 'Upgrade';
-        req.headers.upgrade = 'websocket';
-        upstream.upgrade(req, socket, head);
-        log(101);
-      })
-      .catch((error: unknown) => {
-        logger.error({ error: error instanceof Error ? error.message : 'unknown' }, 'auth: unexpected fault');
-        socket.destroy();
-      });
+    const proceed = async (): Promise<void> => {
+      if (refusal !== undefined) return stop(refusal);
+      if (req.method !== 'GET' || req.headers.upgrade?.toLowerCase() !== 'websocket') {
+        return stop({
+          outcome: 'malformed',
+          status: 400,
+          reason: 'Only websocket upgrades are possible here.',
+        });
+      }
+      const refused = visit.open ? undefined : await admit(req, visit);
+      if (socket.destroyed) return;
+      if (refused !== undefined) return stop(refused);
+      exchange.upgrade(req, socket, head, visit);
+      arrivals.over(req, visit, 101);
+    };
+    proceed().catch((error: unknown) => {
+      fault(error);
+      socket.destroy();
+    });
   };
 
   let closing: Promise<void> | undefined;
@@ -284,21 +171,24 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
     (closing ??= (async () => {
       options.signal?.removeEventListener('abort', onAbort);
       websockets.close();
-      upstream.close();
+      exchange.close();
       guesses.close();
       sessions.close();
       for (const authenticator of authenticators) await authenticator.close?.();
     })());
-  const onAbort = (): void => void close();
+  const onAbort = (): void => void close().catch(fault);
   options.signal?.addEventListener('abort', onAbort, { once: true });
 
   return {
-    handler,
-    requireAuth,
+    handler: guarded((req, res, visit) => exchange.forward(req, res, visit)),
+    requireAuth: guarded((_req, _res, visit, next) => {
+      visit.outcome = visit.open ? 'open' : 'own';
+      next?.();
+    }),
     upgrade,
-    identity: (req): Identity | undefined => visits.get(req)?.identity,
+    identity: (req) => arrivals.find(req)?.identity,
     isAuthorised: async (req) => {
-      const { visit, refusal } = begin(req);
+      const { visit, refusal } = arrivals.look(req);
       return refusal === undefined && (await admit(req, visit)) === undefined;
     },
     counters: () =>
@@ -306,22 +196,10 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
         openWebsockets: websockets.size(),
         sessions: sessions.size(),
         guessers: guesses.size(),
-        cacheEntries: 0,
-        cacheBytes: 0,
+        cacheEntries: cache?.entries() ?? 0,
+        cacheBytes: cache?.bytes() ?? 0,
       }),
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** httpxy sets the upstream's headers over ours: keep both. */
-function mergeHeader(
-  response: IncomingMessage,
-  res: ServerResponse,
-  name: 'set-cookie' | 'content-security-policy',
-): void {
-  const ours = res.getHeader(name);
-  const theirs = response.headers[name];
-  if (ours === undefined || theirs === undefined) return;
-  (response.headers as Record<string, unknown>)[name] = [ours, theirs].flat();
 }

@@ -1,6 +1,7 @@
-import { Router, urlencoded } from 'express';
+import { Router, urlencoded, type Request, type Response } from 'express';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admitter } from '../admit.ts';
+import type { Arrivals } from '../arrivals.ts';
 import type { Authenticator } from '../authenticators/authenticator.ts';
 import type { Tally } from '../counters.ts';
 import { readCookie } from '../http/cookies.ts';
@@ -25,12 +26,15 @@ export interface BrowserRoutesParts {
   readonly sessions: Sessions;
   readonly replies: Replies;
   readonly tally: Tally;
-  readonly visitOf: (req: IncomingMessage) => Visit;
+  readonly arrivals: Arrivals;
 }
 
-/** An express router with `/sign-in` and `/sign-out` under the base path. */
-export function createBrowserRoutes(parts: BrowserRoutesParts): Router {
-  const { basePath, sessions, visitOf, tally } = parts;
+/** Answers a request for one of our pages; resolves to what was wrong with it, if it could not be answered. */
+export type BrowserRoutes = (req: IncomingMessage, res: ServerResponse) => Promise<string | undefined>;
+
+/** The pages `/sign-in` and `/sign-out` under the base path. */
+export function createBrowserRoutes(parts: BrowserRoutesParts): BrowserRoutes {
+  const { basePath, sessions, arrivals, tally } = parts;
   const router = Router({ caseSensitive: true, strict: true });
   const form = urlencoded({ extended: false, limit: '16kb', parameterLimit: 10 });
 
@@ -94,11 +98,25 @@ export function createBrowserRoutes(parts: BrowserRoutesParts): Router {
     });
   });
 
+  function visitOf(req: IncomingMessage): Visit {
+    return arrivals.look(req).visit;
+  }
   function endSession(req: IncomingMessage, visit: Visit): boolean {
     const cookie = readCookie(req.headers.cookie, sessionCookieName(visit.client.secure));
     return cookie !== undefined && sessions.end(cookie);
   }
-  return router;
+  return (req, res) =>
+    new Promise((resolve, reject) => {
+      res.once('close', () => resolve(undefined));
+      // The router needs nothing of express's own request and response.
+      router(req as Request, res as Response, (error?: unknown) => {
+        if (error === undefined || error === null) return resolve('This page takes GET and POST only.');
+        const status = (error as { status?: unknown }).status;
+        // body-parser's own words may quote what was sent.
+        if (typeof status === 'number' && status < 500) resolve('The form cannot be read.');
+        else reject(error instanceof Error ? error : new Error('unknown'));
+      });
+    });
 }
 
 function redirect(req: IncomingMessage, res: ServerResponse, location: string, cookie: string): void {

@@ -48,6 +48,7 @@ export function createUpstream(address: string, timeoutMs: number, hooks: Upstre
     scheduling: 'lifo',
   });
   const retried = new WeakSet<IncomingMessage>();
+  const slow = new WeakSet<IncomingMessage>();
 
   const proxy = createProxyMiddleware<IncomingMessage, ServerResponse>({
     target:
@@ -69,12 +70,23 @@ export function createUpstream(address: string, timeoutMs: number, hooks: Upstre
         response.destroy();
       },
       error: (error, req, target) => {
-        if (!(target instanceof Socket) && mayRetry(error, req, target) && !retried.has(req)) {
+        if (
+          !(target instanceof Socket) &&
+          mayRetry(error, req, target) &&
+          !retried.has(req) &&
+          !slow.has(req)
+        ) {
           retried.add(req);
           void proxy(req, target);
           return;
         }
-        hooks.onFailure(error, req, target);
+        const late = slow.has(req)
+          ? Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })
+          : error;
+        hooks.onFailure(late, req, target);
+      },
+      proxyReq: (upstreamRequest, req) => {
+        upstreamRequest.once('timeout', () => slow.add(req));
       },
       proxyReqWs: (upstreamRequest, req) => {
         upstreamRequest.once('upgrade', (_response, socket) => hooks.onWebsocket(req, socket));
