@@ -4,6 +4,7 @@ import json
 import re
 
 from datasette import hookimpl
+from datasette.utils import tilde_encode
 from markupsafe import Markup, escape
 
 from .columns import currency_column, is_money, is_time
@@ -33,8 +34,6 @@ def time_cell(value: str) -> Markup:
 
 def link_cell(datasette, table: str, row_id: str, label: "str | None" = None) -> Markup:
     """A link to a row: its label, if it has one, and its id."""
-    from datasette.utils import tilde_encode
-
     href = f"{datasette.urls.table(NAME, table)}/{tilde_encode(row_id)}"
     if label is None or label in ("", row_id):
         return Markup('<a class="id" href="{}">{}</a>').format(href, row_id)

@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from datasette import hookimpl
+from datasette.utils import tilde_encode
 
 from .database import mirror
 from .menu import LINKS
@@ -37,6 +38,11 @@ def status_json(status: Status) -> dict:
 def origin(request) -> str:
     """Scheme and host under which the reader sees the site."""
     return f"{request.scheme}://{request.host}"
+
+
+@hookimpl
+def prepare_jinja2_environment(env):
+    env.filters["tilde"] = tilde_encode
 
 
 @hookimpl
