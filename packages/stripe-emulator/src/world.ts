@@ -1,17 +1,19 @@
 import type { Logger } from 'pino';
 import { ownAccount } from './api/account.ts';
-import type { Account } from './api/context.ts';
+import type { Account, RequestFacts } from './api/context.ts';
 import { readRoutes } from './api/routes.ts';
 import { EmulatorError } from './errors.ts';
 import type { FaultSettings } from './faults/settings.ts';
 import { Router } from './http/router.ts';
 import type { Answer, RequestInfo, Served } from './http/server.ts';
-import type { ResolvedOptions } from './options.ts';
+import { apiVersion, type ResolvedOptions, type SyntheticSource } from './options.ts';
 import { Journal } from './store/journal.ts';
 import { createdOf, Store } from './store/store.ts';
-import { replay } from './timeline/replay.ts';
-import { readTimeline, type Timeline } from './timeline/timeline.ts';
+import { SyntheticBase } from './synthetic/base.ts';
+import { Replayed } from './timeline/replayed.ts';
+import { readTimeline } from './timeline/timeline.ts';
 import type { EmulatorState, StripeEvent, StripeObject } from './types.ts';
+import { randomId } from './write/ids.ts';
 
 /** The account, what serves it, and what moves it. */
 export interface World {
@@ -24,47 +26,110 @@ export interface World {
   setFaults(faults: FaultSettings): void;
 }
 
+const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+
+/** The id of a synthetic account: it says that it is a demo, and follows from the seed. */
+function demoAccount(seed: number): string {
+  let id = 'acct_demo';
+  let rest = seed * 2_654_435_761 + 97;
+  for (let i = 0; i < 10; i++, rest = Math.floor(rest / 7) + i * 131) id += letters[rest % 62];
+  return id;
+}
+
+/** What a state file says about the account it is of. */
+interface Kept {
+  readonly accountId: string;
+  readonly opened: number;
+  readonly source: string;
+}
+
+function keptOf(journal: Journal, fresh: Kept): Kept {
+  const text = journal.setting('account');
+  if (text === undefined) {
+    journal.set('account', JSON.stringify(fresh));
+    return fresh;
+  }
+  const kept = JSON.parse(text) as Kept;
+  if (kept.source !== fresh.source || kept.accountId !== fresh.accountId) {
+    journal.close();
+    throw new EmulatorError(
+      'EMULATOR_STATE',
+      `the state file belongs to another account: ${kept.accountId} (${kept.source}), not ${fresh.accountId} (${fresh.source})`,
+    );
+  }
+  return kept;
+}
+
 /** Builds the account out of its source. */
 export function createWorld(options: ResolvedOptions, logger: Logger): World {
   const { source } = options;
   const timeline = 'timeline' in source ? readTimeline(source.timeline) : undefined;
+  const synthetic: SyntheticSource | undefined = 'synthetic' in source ? source : undefined;
+  const seed = synthetic?.seed ?? 1;
   const journal = new Journal(timeline === undefined ? (options.stateFile ?? ':memory:') : ':memory:');
-  const store = new Store(journal);
   const seconds = (): number => Math.floor(options.now() / 1000);
+  const kept = keptOf(journal, {
+    accountId:
+      options.accountId ?? timeline?.accountId ?? (synthetic ? demoAccount(seed) : 'acct_1Emulator00000000'),
+    opened: seconds(),
+    source: synthetic
+      ? `synthetic ${synthetic.synthetic}, seed ${seed}`
+      : 'timeline' in source
+        ? source.timeline
+        : 'empty',
+  });
+  const live = (synthetic?.liveEventsPerSecond ?? 0) > 0;
+  const base =
+    synthetic &&
+    new SyntheticBase({
+      customers: synthetic.synthetic,
+      seed,
+      accountId: kept.accountId,
+      end: kept.opened,
+      apiVersion: options.apiVersion,
+      now: live ? seconds : () => kept.opened,
+    });
+  const store = new Store(journal, base);
   const account: Account = {
-    id: options.accountId ?? timeline?.accountId ?? 'acct_1Emulator00000000',
+    id: kept.accountId,
     store,
     recorded: timeline !== undefined,
-    apiVersion: timeline?.apiVersion ?? options.apiVersion,
+    apiVersion: timeline?.apiVersion ?? options.apiVersion ?? apiVersion,
     now: options.now,
     random: options.random,
     own: () =>
       ownAccount({
-        id: account.id,
-        created: timeline?.accountCreated ?? seconds() - 3600,
-        name: 'Emulated account',
-        email: 'owner@example.com',
+        id: kept.accountId,
+        created: timeline?.accountCreated ?? base?.opened ?? kept.opened - 3600,
+        name: base?.company.name ?? 'Emulated account',
+        email: 'owner@fernbrook.example',
         country: 'GB',
         currency: 'gbp',
-        url: 'https://example.com',
+        url: 'https://fernbrook.example',
       }),
     balance: () => ({ object: 'balance', available: [], livemode: false, pending: [] }),
     eventVisible: () => true,
-    emit: (type, object, previous) => emit(type, object, previous),
+    emit: (type, object, previous, request) => emit(type, object, previous, request),
   };
-  const emit = (type: string, object: StripeObject, previous?: Record<string, unknown>): StripeEvent => {
+  const emit = (
+    type: string,
+    object: StripeObject,
+    previous?: Record<string, unknown>,
+    request?: RequestFacts,
+  ): StripeEvent => {
+    const created = seconds();
     const event: StripeEvent = {
-      id: `evt_${Math.floor(options.random() * 1e15).toString(36)}`,
+      id: randomId(account, 'evt_'),
       object: 'event',
       api_version: account.apiVersion,
-      created: seconds(),
+      created,
       data: { object, ...(previous === undefined ? {} : { previous_attributes: previous }) },
       livemode: false,
       pending_webhooks: 0,
-      request: { id: null, idempotency_key: null },
+      request: { id: request?.id ?? null, idempotency_key: request?.idempotencyKey ?? null },
       type,
     };
-    replay(store, event);
+    store.put(event, created);
     return event;
   };
   const replayed = timeline === undefined ? undefined : new Replayed(timeline, store);
@@ -117,7 +182,11 @@ export function createWorld(options: ResolvedOptions, logger: Logger): World {
         [...store.walk({ object: 'event', direction: 'newer' })].map((row) => row.object() as StripeEvent),
       put: (object) => store.put(object, createdOf(object, seconds())),
       remove: (object, id) => store.remove(object, id),
-      emit,
+      emit: (type, object, previous) => {
+        if (type.endsWith('.deleted')) store.remove(object.object, object.id);
+        else store.put(object, createdOf(object, seconds()));
+        return emit(type, object, previous);
+      },
       requests: () => requests,
     },
     start: () => undefined,
@@ -128,37 +197,4 @@ export function createWorld(options: ResolvedOptions, logger: Logger): World {
     },
     setFaults: () => undefined,
   };
-}
-
-/** A timeline, played up to a step. */
-class Replayed {
-  readonly #timeline: Timeline;
-  readonly #store: Store;
-  #done = 0;
-
-  constructor(timeline: Timeline, store: Store) {
-    this.#timeline = timeline;
-    this.#store = store;
-  }
-
-  /** Moves to a step, also back. @throws EmulatorError EMULATOR_STEP */
-  advance(step: number, last = false): void {
-    const { seen, events } = this.#timeline;
-    const wanted = last ? Math.min(step, seen.length - 1) : step;
-    const upTo = seen[wanted];
-    if (upTo === undefined) {
-      throw new EmulatorError(
-        'EMULATOR_STEP',
-        `no step ${step}: the timeline has steps 0 to ${seen.length - 1}`,
-      );
-    }
-    this.#store.journal.transaction(() => {
-      if (upTo < this.#done) {
-        this.#store.journal.clear();
-        this.#done = 0;
-      }
-      for (const event of events.slice(this.#done, upTo)) replay(this.#store, event);
-      this.#done = upTo;
-    });
-  }
 }

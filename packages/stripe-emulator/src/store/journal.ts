@@ -86,6 +86,8 @@ export class Journal implements Layer {
   readonly #dropRefs: StatementSync;
   readonly #addRef: StatementSync;
   readonly #walks = new Map<string, StatementSync>();
+  /** Stored objects that replace one of the synthetic history. */
+  readonly #replaced = new Set<string>();
   #seq: number;
   #open = true;
 
@@ -109,6 +111,8 @@ export class Journal implements Layer {
     this.#addRef = this.#db.prepare('INSERT OR IGNORE INTO refs (ref, object, id) VALUES (?, ?, ?)');
     const last = this.#db.prepare('SELECT max(seq) AS seq FROM objects').get() as { seq: number | null };
     this.#seq = Math.max(last.seq ?? 0, firstSeq);
+    const replaced = this.#db.prepare('SELECT object, id FROM objects WHERE seq <= ?').all(firstSeq);
+    for (const row of replaced) this.#replaced.add(`${String(row['object'])}/${String(row['id'])}`);
   }
 
   /** Stores or replaces; an object keeps its place in the list. */
@@ -119,6 +123,7 @@ export class Journal implements Layer {
     if (hasLongList(object)) all |= flagLong;
     if (typeof object['test_clock'] === 'string') all |= flagClock;
     this.#upsert.run(object.object, object.id, key.created, key.seq, all, JSON.stringify(object));
+    if (key.seq <= firstSeq) this.#replaced.add(`${object.object}/${object.id}`);
     if (known) this.#dropRefs.run(object.object, object.id);
     if (object.object !== 'event') {
       for (const ref of refsOf(object)) this.#addRef.run(ref, object.object, object.id);
@@ -130,9 +135,9 @@ export class Journal implements Layer {
     return stored && new StoredRow(stored);
   }
 
-  /** The ids of a type that are stored, so that an older layer leaves them out. */
-  has(object: string, id: string): boolean {
-    return this.#find.get(object, id) !== undefined;
+  /** Whether an object of the synthetic history is replaced by a stored one. */
+  replaces(object: string, id: string): boolean {
+    return this.#replaced.size > 0 && this.#replaced.has(`${object}/${id}`);
   }
 
   *walk(walk: Walk): Generator<Row> {
@@ -201,6 +206,7 @@ export class Journal implements Layer {
   /** Empties it. */
   clear(): void {
     this.#db.exec('DELETE FROM objects; DELETE FROM refs');
+    this.#replaced.clear();
   }
 
   /** A kept setting. */

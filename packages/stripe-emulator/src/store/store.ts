@@ -62,7 +62,7 @@ export class Store {
         if (!a.done) yield a.value;
         a = written.next();
       } else {
-        if (!this.journal.has(walk.object, b.value.id)) yield b.value;
+        if (!this.journal.replaces(walk.object, b.value.id)) yield b.value;
         b = history.next();
       }
     }
