@@ -1,0 +1,222 @@
+import { closeSync, openSync, statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parentPort } from 'node:worker_threads';
+import { hashPages } from './hash-pages.ts';
+import { readOverlay, walSalts, type Overlay } from './wal.ts';
+import type { Acquired, FileIdentity, WorkerRequest } from './worker-protocol.ts';
+
+// Everything that SQLite does synchronously happens on this thread, so that the caller's event loop goes on serving.
+
+interface Held {
+  readonly connection: DatabaseSync;
+}
+
+const port = parentPort;
+if (port === null) throw new Error('worker.ts runs as a worker thread');
+const held = new Map<number, Held>();
+const controls = new Map<string, { readonly identity: FileIdentity; readonly connection: DatabaseSync }>();
+let lastId = 0;
+
+port.on('message', (request: WorkerRequest) => {
+  answer(request)
+    .then((value) => ({ id: request.id, value }))
+    .catch((error: unknown) => ({
+      id: request.id,
+      error: error instanceof Error ? error.message : String(error),
+      code: (error as { code?: unknown }).code,
+    }))
+    .then((message) => {
+      port.postMessage(message);
+    })
+    .catch(() => undefined);
+});
+
+async function answer(request: WorkerRequest): Promise<unknown> {
+  switch (request.op) {
+    case 'acquire':
+      return acquire(request.file, request.timeoutMs);
+    case 'release':
+      return release(request.held);
+    case 'size':
+      return size(request.file);
+    case 'version':
+      return version(request.file);
+    case 'vacuum':
+      return vacuum(request.file, request.destination);
+    case 'hash':
+      return hashPages(request.source, request.bytes, request.pageSize);
+    case 'check':
+      return check(request.file);
+    case 'close':
+      for (const id of [...held.keys()]) release(id);
+      for (const { connection } of controls.values()) connection.close();
+      controls.clear();
+      port?.close();
+      return undefined;
+  }
+}
+
+/** The file behind a path. Deleted and replaced files are told apart by it. */
+function identify(file: string): FileIdentity {
+  const { dev, ino } = statSync(file, { bigint: true });
+  return { dev, ino };
+}
+
+const same = (a: FileIdentity, b: FileIdentity): boolean => a.dev === b.dev && a.ino === b.ino;
+
+function open(file: string): DatabaseSync {
+  // Not read only: a reader of a WAL database writes to the shared memory, and checkpoints write to the database.
+  const connection = new DatabaseSync(file, { enableForeignKeyConstraints: false, timeout: 0 });
+  connection.exec('PRAGMA query_only = 1; PRAGMA mmap_size = 0');
+  return connection;
+}
+
+/** The connection that checkpoints and asks, one per file. */
+function control(file: string): DatabaseSync {
+  const identity = identify(file);
+  const known = controls.get(file);
+  if (known !== undefined && same(known.identity, identity)) return known.connection;
+  known?.connection.close();
+  const connection = open(file);
+  controls.set(file, { identity, connection });
+  return connection;
+}
+
+interface Checkpoint {
+  readonly busy: number;
+  readonly log: number;
+  readonly checkpointed: number;
+}
+
+/** A PASSIVE checkpoint waits for nobody and nobody waits for it. */
+function checkpoint(connection: DatabaseSync): Checkpoint {
+  const row = connection.prepare('PRAGMA wal_checkpoint(PASSIVE)').get() as unknown as Checkpoint;
+  return { busy: row.busy, log: row.log, checkpointed: row.checkpointed };
+}
+
+/**
+ * Opens a read transaction and finds out where its pages are.
+ *
+ * Frozen: after BEGIN and the first read all frames of the WAL are in the database file. As no checkpoint moves
+ * frames past the mark of a reader, the last frame is this reader's mark: the file is the snapshot, and stays
+ * so until the transaction ends.
+ *
+ * Overlay: some frames could not be moved (an older reader holds them back), but the WAL ended at the same frame
+ * before BEGIN and after the first read, so that is the mark. Pages with a frame up to it are read from
+ * the WAL, which cannot start over while this reader uses it; all others from the file, where no
+ * checkpoint touches them.
+ */
+async function acquire(file: string, timeoutMs: number): Promise<Acquired> {
+  const deadline = performance.now() + timeoutMs;
+  const identity = identify(file);
+  const asker = control(file);
+  if (journalMode(asker) !== 'wal') return { kind: 'impossible', reason: 'the database is not in WAL mode' };
+  const connection = open(file);
+  try {
+    for (;;) {
+      const found = attempt(file, asker, connection);
+      if (found !== undefined) {
+        if (!same(identity, identify(file))) return refuse(connection, 'the database was replaced meanwhile');
+        const id = ++lastId;
+        held.set(id, { connection });
+        return { kind: 'held', held: id, identity, ...found };
+      }
+      if (performance.now() > deadline) return refuse(connection, 'writers were too busy');
+      // A different wait each time, so as not to keep step with a writer that commits at a steady pace.
+      await delay(1 + Math.random() * 4);
+    }
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/** One attempt; undefined when a writer came in between, or held a lock. */
+function attempt(
+  file: string,
+  asker: DatabaseSync,
+  connection: DatabaseSync,
+): { pages: number; pageSize: number; overlay?: Overlay } | undefined {
+  const wal = `${file}-wal`;
+  try {
+    const before = checkpoint(asker);
+    const salts = walSalts(wal);
+    connection.exec('BEGIN');
+    connection.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get();
+    const after = checkpoint(asker);
+    const known = before.busy === 0 && after.busy === 0;
+    const frozen = known && after.log === after.checkpointed;
+    const still =
+      known &&
+      before.log === after.log &&
+      before.checkpointed <= after.checkpointed &&
+      salts !== undefined &&
+      salts === walSalts(wal);
+    if (frozen || still) {
+      const pages = number(connection, 'page_count');
+      const pageSize = number(connection, 'page_size');
+      return frozen
+        ? { pages, pageSize }
+        : { pages, pageSize, overlay: readOverlay(wal, after.log, pageSize, pages) };
+    }
+  } catch (error) {
+    if (!/database is locked|SQLITE_BUSY/.test(String(error))) throw error;
+  }
+  if (connection.isTransaction) connection.exec('ROLLBACK');
+  return undefined;
+}
+
+function refuse(connection: DatabaseSync, reason: string): Acquired {
+  connection.close();
+  return { kind: 'impossible', reason };
+}
+
+function number(connection: DatabaseSync, pragma: string): number {
+  const row = connection.prepare(`PRAGMA ${pragma}`).get() as Record<string, number> | undefined;
+  return Object.values(row ?? {})[0] ?? 0;
+}
+
+function journalMode(connection: DatabaseSync): string {
+  return (connection.prepare('PRAGMA journal_mode').get() as { journal_mode: string }).journal_mode;
+}
+
+/** Ends a snapshot, and brings what has piled up in the WAL home so that no writer has to. */
+function release(id: number): void {
+  const snapshot = held.get(id);
+  if (snapshot === undefined) return;
+  held.delete(id);
+  snapshot.connection.close();
+  for (const { connection } of controls.values()) checkpoint(connection);
+}
+
+function size(file: string): { bytes: number } {
+  const connection = control(file);
+  return { bytes: number(connection, 'page_count') * number(connection, 'page_size') };
+}
+
+function version(file: string): { version: string } {
+  return { version: String(number(control(file), 'data_version')) };
+}
+
+/** The way that always ends: a compacted copy, made in one read transaction. */
+function vacuum(file: string, destination: string): void {
+  // The file must be there and empty; made by us, so that nobody else can read it.
+  closeSync(openSync(destination, 'wx', 0o600));
+  const connection = new DatabaseSync(file, { enableForeignKeyConstraints: false, timeout: 10_000 });
+  try {
+    connection.prepare('VACUUM INTO ?').run(destination);
+  } finally {
+    connection.close();
+  }
+}
+
+function check(file: string): { problem: string | undefined } {
+  const connection = new DatabaseSync(file, { readOnly: true, enableForeignKeyConstraints: false });
+  try {
+    const row = connection.prepare('PRAGMA integrity_check(1)').get() as { integrity_check: string };
+    return { problem: row.integrity_check === 'ok' ? undefined : row.integrity_check };
+  } finally {
+    connection.close();
+  }
+}
