@@ -32,7 +32,7 @@ interface Entry {
 const ENTRY_OVERHEAD_BYTES = 1_024;
 const BYPASS = /no-cache|no-store/i;
 // Answers that differ by anything but these must not be shared.
-const HARMLESS_VARY = /^(?:\s*(?:accept|accept-encoding)\s*(?:,|$))*$/i;
+const HARMLESS_VARY = /^(?:\s*(?:accept|accept-encoding|cookie|authorization)\s*(?:,|$))*$/i;
 
 /** Starts empty. The cache is the same for all who are let in fully; never asked before they are. */
 export function createCache(options: Required<CacheOptions>, ownCookies: ReadonlySet<string>): Cache {

@@ -23,5 +23,5 @@ export function randomToken(bytes = 32): string {
 /** How a key is named in logs: its kind and last 4 characters. */
 export function keyLabel(key: string): string {
   const kind = /^(?:sk|rk)_(?:org_)?(?:test|live)_/.exec(key)?.[0] ?? '';
-  return `${kind}…${key.slice(-4)}`;
+  return `${kind}...${key.slice(-4)}`;
 }

@@ -30,7 +30,7 @@ export function staticCredentials(credentials: readonly StaticCredential[]): Aut
     const both = pair(username ?? '', password, username === undefined);
     const identity: Identity = {
       by: 'static',
-      label: username ?? `token …${password.slice(-4)}`,
+      label: username ?? `token ...${password.slice(-4)}`,
       fingerprint: digest(both).toString('base64url'),
     };
     return { hash: digest(both), identity };

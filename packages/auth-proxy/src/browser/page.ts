@@ -10,7 +10,7 @@ body{margin:0;min-height:100vh;min-height:100svh;display:grid;place-items:center
 main{width:100%;max-width:26rem;background:var(--card);border:1px solid var(--line);border-radius:14px;box-shadow:var(--shadow);padding:2rem}
 main.wide{max-width:52rem}
 .mark{width:2.5rem;height:2.5rem;color:var(--brand);display:block;margin-bottom:1rem}
-h1{font-size:1.375rem;line-height:1.25;letter-spacing:-.01em;margin:0 0 .375rem;overflow-wrap:anywhere}
+h1{font-size:1.375rem;line-height:1.25;letter-spacing:-.01em;margin:0 0 1rem;overflow-wrap:anywhere}
 h2{font-size:1.05rem;margin:2rem 0 .5rem}
 p{margin:0 0 1rem;color:var(--soft)}
 .alert,.note{border-radius:8px;padding:.75rem .875rem;margin:0 0 1rem}

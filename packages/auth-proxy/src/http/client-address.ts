@@ -21,24 +21,8 @@ export type ClientResolver = (req: IncomingMessage) => Client;
 export const PROXY_PRESETS: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1/128'],
   private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7', '169.254.0.0/16', 'fe80::/10'],
-  // fly-proxy reaches the machine over its private networks, and appends the app's own public (anycast) address.
-  fly: [
-    '172.16.0.0/12',
-    'fdaa::/16',
-    '66.241.124.0/23',
-    '37.16.0.0/19',
-    '77.83.140.0/22',
-    '109.105.216.0/21',
-    '137.66.0.0/18',
-    '149.248.192.0/19',
-    '168.220.80.0/20',
-    '169.155.48.0/20',
-    '188.93.144.0/21',
-    '204.93.144.0/21',
-    '209.71.64.0/18',
-    '213.188.192.0/19',
-    '2a09:8280::/32',
-  ],
+  // fly-proxy reaches the machine over its private networks. https://fly.io/docs/networking/request-headers/
+  fly: ['172.16.0.0/12', 'fdaa::/16'],
   // https://www.cloudflare.com/ips/
   cloudflare: [
     '173.245.48.0/20',
@@ -80,15 +64,10 @@ export function isProxyEntry(entry: string): boolean {
 
 /** Finds the right-most hop that is not one of the trusted proxies. */
 export function createClientResolver(trustedProxies: readonly string[]): ClientResolver {
-  const trusted = new BlockList();
-  for (const entry of trustedProxies.flatMap((name) => PROXY_PRESETS[name] ?? [name])) {
-    const [address = '', prefix] = entry.split('/');
-    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
-    if (prefix === undefined) trusted.addAddress(address, family);
-    else trusted.addSubnet(address, Number(prefix), family);
-  }
+  const trusted = blockList(trustedProxies.flatMap((name) => PROXY_PRESETS[name] ?? [name]));
+  const fly = trustedProxies.includes('fly') ? blockList(PROXY_PRESETS.fly ?? []) : undefined;
   const isTrusted = (address: string): boolean =>
-    trustedProxies.length > 0 && trusted.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+    trustedProxies.length > 0 && trusted.check(address, familyOf(address));
 
   return (req) => {
     const socketAddress = normalAddress(req.socket.remoteAddress ?? '') ?? 'unix';
@@ -96,7 +75,10 @@ export function createClientResolver(trustedProxies: readonly string[]): ClientR
     if (socketAddress === 'unix' || !isTrusted(socketAddress)) {
       return { address: socketAddress, key: limitKey(socketAddress), secure: encrypted, viaProxy: false };
     }
-    const forwardedFor = walk(xForwardedFor(req), socketAddress, isTrusted);
+    const throughFly = fly !== undefined && fly.check(socketAddress, familyOf(socketAddress));
+    // fly-proxy writes the app's own public address last, which no list can know.
+    const hops = xForwardedFor(req);
+    const forwardedFor = walk(throughFly ? hops.slice(0, -1) : hops, socketAddress, isTrusted);
     const forwarded = walk(forwardedParameter(req, 'for'), socketAddress, isTrusted);
     // Two headers that disagree: one of them was written by the client and we cannot know which. The proxy's
     // own address is then the only fact, so that rotating either header changes nothing.
@@ -104,7 +86,9 @@ export function createClientResolver(trustedProxies: readonly string[]): ClientR
     if (forwardedFor !== undefined && forwarded !== undefined && forwardedFor.address !== forwarded.address) {
       client = { address: socketAddress, hops: 1 };
     }
-    const secure = forwardedProto(req, client.hops) ?? (encrypted ? 'https' : 'unsaid');
+    const flyProto = throughFly ? req.headers['fly-forwarded-proto'] : undefined;
+    const said = typeof flyProto === 'string' ? flyProto : forwardedProto(req, client.hops);
+    const secure = said ?? (encrypted ? 'https' : 'unsaid');
     return {
       address: client.address,
       key: limitKey(client.address),
@@ -112,6 +96,20 @@ export function createClientResolver(trustedProxies: readonly string[]): ClientR
       viaProxy: secure !== 'unsaid',
     };
   };
+}
+
+function blockList(entries: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address = '', prefix] = entry.split('/');
+    if (prefix === undefined) list.addAddress(address, familyOf(address));
+    else list.addSubnet(address, Number(prefix), familyOf(address));
+  }
+  return list;
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 4 ? 'ipv4' : 'ipv6';
 }
 
 /** From the right: skip trusted hops; the first other one is the client. Garbage ends the walk at the last hop known. */

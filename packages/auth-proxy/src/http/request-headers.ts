@@ -68,11 +68,16 @@ export function upstreamHeaders(
   out['x-forwarded-proto'] = forwarding.secure ? 'https' : 'http';
   if (headers.host !== undefined) out['x-forwarded-host'] = headers.host;
   out['x-request-id'] = forwarding.requestId;
-  if (forwarding.user !== undefined) out['x-forwarded-user'] = forwarding.user;
+  if (forwarding.user !== undefined) out['x-forwarded-user'] = asHeader(forwarding.user);
   return out;
 }
 
 function connectionTokens(header: string | undefined): ReadonlySet<string> | undefined {
   if (header === undefined || header === 'keep-alive' || header === 'close') return undefined;
   return new Set(header.split(',').map((token) => token.trim().toLowerCase()));
+}
+
+/** A user name may hold anything; a header holds printable ASCII. */
+function asHeader(text: string): string {
+  return text.toWellFormed().replace(/[^\x20-\x24\x26-\x7e]/gu, encodeURIComponent);
 }

@@ -9,7 +9,7 @@ export const DATASETTE_CSP: string = [
   "default-src 'self'",
   "script-src 'self' 'unsafe-inline' 'unsafe-eval' https://cdn.jsdelivr.net https://unpkg.com",
   "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net https://unpkg.com",
-  "img-src 'self' data: blob: https:",
+  "img-src 'self' data: blob: https://*.tile.openstreetmap.org",
   "font-src 'self' data: https://cdn.jsdelivr.net https://unpkg.com",
   "connect-src 'self' ws: wss:",
   "worker-src 'self' blob:",

@@ -33,17 +33,9 @@ export function parseTarget(url: string): Target | { readonly problem: string } 
   if (/\\|%5c/i.test(path)) return { problem: 'The path must not contain a backslash.' };
   if (path.includes('//')) return { problem: 'The path must not contain an empty segment (//).' };
   if (DOT_SEGMENT.test(path)) return { problem: 'The path must not contain . or .. segments.' };
-  if (/[^\x21-\x7e]/.test(path)) return { problem: 'The path must be percent-encoded ASCII.' };
-  return { path, search: encodeLeniently(search) };
-}
-
-/** Browsers leave backslashes and some clients leave raw UTF-8 in a query: pass them on encoded. */
-function encodeLeniently(search: string): string {
-  return search.replace(/[^\x21-\x5b\x5d-\x7e]/g, (char) => {
-    const code = char.charCodeAt(0);
-    // Node hands bytes over as latin1 characters.
-    return code < 256 ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : encodeURIComponent(char);
-  });
+  if (/[^\x21-\x7e]/.test(url)) return { problem: 'The address must be percent-encoded ASCII.' };
+  // Browsers leave a backslash in a query as it is.
+  return { path, search: search.replaceAll('\\', '%5C') };
 }
 
 /** Takes one parameter out of a query: its value (percent-decoded) and the query without it. */
