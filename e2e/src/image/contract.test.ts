@@ -308,7 +308,7 @@ describe('sign-in by form', () => {
     const signedIn = await app.anonymous('/tdog/sign-in', {
       method: 'POST',
       headers: { origin: app.url, 'sec-fetch-site': 'same-origin' },
-      body: new URLSearchParams({ key: stack.stripe.key, next: '/stripe' }),
+      body: new URLSearchParams({ secret: stack.stripe.key, next: '/stripe' }),
     });
     expect([302, 303]).toContain(signedIn.status);
     const set = signedIn.headers.getSetCookie()[0] ?? '';
