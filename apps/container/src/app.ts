@@ -133,7 +133,6 @@ async function serve(ground: Ground): Promise<void> {
     mirror,
     unsettled: () => engine.indexing() || !report(progress).done,
     logger: logger.child({ part: 'proxy' }),
-    signal,
   });
   door.key.onChange(({ state }) => {
     if (state !== 'unknown') engine.tellKey(state);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Probe, ServiceOptions } from '@datasette-stripe/supervisor';
 import { ContainerError } from './errors.ts';
 import { leaveSocket } from './run-dir.ts';
+import { patience } from './services.ts';
 
 /** This app's folder: `datasette/` and `.venv/` are in it, in the image as in a checkout. */
 const appDir = join(import.meta.dirname, '..');
@@ -56,5 +57,6 @@ export function datasetteService({ file, socket, demo, env }: DatasetteOptions):
     ready: answers,
     watchdog: { probe: answers, intervalMs: 15_000, timeoutMs: 30_000 },
     stop: { timeoutMs: 5_000 },
+    ...patience,
   };
 }

@@ -21,7 +21,7 @@ export function demoAccount(dataDir: string): DemoAccount {
   const folder = join(dataDir, 'demo');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'account.json');
-  const stateFile = join(folder, 'stripe.jsonl');
+  const stateFile = join(folder, 'stripe.sqlite');
   if (existsSync(file)) return { ...parse(file), stateFile };
   const account = {
     key: ['sk', 'test', `demo${randomBytes(12).toString('hex')}`].join('_'),

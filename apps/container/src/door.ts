@@ -9,6 +9,7 @@ import {
   type StripeKeyAuthenticator,
 } from '@datasette-stripe/auth-proxy';
 import type { Logger } from 'pino';
+import { isCacheable } from './cacheable.ts';
 import type { Config, StripeAccess } from './config.ts';
 import type { Mirror } from './mirror.ts';
 
@@ -24,7 +25,6 @@ export interface DoorOptions {
   /** What people see does not depend on the data alone for now: nothing is cached. */
   readonly unsettled: () => boolean;
   readonly logger: Logger;
-  readonly signal: AbortSignal;
 }
 
 /** The proxy, and the authenticators that more is done with. */
@@ -36,7 +36,7 @@ export interface Door {
 
 /** Who may enter: who holds the mirrored key or a share link, and if it is wished, other keys of the same account. */
 export function openDoor(options: DoorOptions): Door {
-  const { config, stripe, stateDir, mirror, logger, signal } = options;
+  const { config, stripe, stateDir, mirror, logger } = options;
   const key = stripeKey({
     key: stripe.secretKey,
     apiBase: stripe.apiBase,
@@ -76,9 +76,11 @@ export function openDoor(options: DoorOptions): Door {
       ? { notice: 'This is a demo of a made-up company. Its key stands where the demo was started.' }
       : {}),
     stateDir,
-    cache: { dataVersion: () => (options.unsettled() ? undefined : mirror.dataVersion()) },
+    cache: {
+      dataVersion: () => (options.unsettled() ? undefined : mirror.dataVersion()),
+      cacheable: isCacheable,
+    },
     logger,
-    signal,
   });
   return { proxy, key, links };
 }

@@ -6,6 +6,15 @@ import type { Config, StripeAccess } from './config.ts';
 /** Exit codes of the engine after which a restart is pointless: options, refused key, another account. */
 const finalExitCodes = [2, 3, 4];
 
+/**
+ * A child that ends again and again (a full disk, a bug) is tried for a quarter of an hour, in which the site is up with
+ * what it has; then the container ends, so that whoever runs it hears of it.
+ */
+export const patience: Pick<ServiceOptions, 'backoff' | 'burst'> = {
+  backoff: { initialMs: 500, maxMs: 30_000 },
+  burst: { starts: 30, withinMs: 15 * 60_000 },
+};
+
 /** A child of ours, run by this Node: from the build, or from the sources as this process is. */
 export function childService(
   name: 'engine' | 'emulator' | 'search-index',
@@ -19,6 +28,7 @@ export function childService(
     env,
     ipc: true,
     stop: { timeoutMs: 6_000 },
+    ...patience,
   };
 }
 
@@ -79,6 +89,7 @@ export function originalTdogService(options: OriginalTdogOptions): ServiceOption
       },
     },
     stop: { timeoutMs: 6_000 },
+    ...patience,
   };
 }
 

@@ -7,7 +7,7 @@ import { createSearch } from '../search.ts';
 import { connectParent } from './parent.ts';
 
 /** How often tables that the original tdog has made meanwhile are looked for, ms. */
-const everyMs = 30_000;
+const everyMs = 5_000;
 /** How long another writer is waited for, ms. */
 const busyMs = 60_000;
 
