@@ -60,6 +60,8 @@ COPY --from=build /usr/local/bin /usr/local/bin
 COPY --from=build /app /app
 WORKDIR /app
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+# A new named volume takes its owner from here, so that `--user 1000` works on it too.
+RUN install -d -o datasette -g datasette /data
 VOLUME /data
 EXPOSE 3000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["healthcheck"]

@@ -8,18 +8,30 @@ refuse() {
   exit 2
 }
 
+# A folder that root made on the host, or a fresh volume, belongs to root. A link is handed over itself,
+# never what it points to, and other mounts below are left alone.
+hand_over() {
+  mkdir -p "$1" && find "$1" -xdev ! -user datasette -exec chown -h datasette:datasette {} +
+}
+
+# Rights are given up for good: no program started through this can become root again.
+as_datasette() {
+  setpriv --reuid=datasette --regid=datasette --init-groups --inh-caps=-all --no-new-privs -- "$@"
+}
+
 if [ "$(id -u)" = 0 ]; then
-  # A folder that root made on the host, or a fresh volume, belongs to root: hand it over. A link is
-  # handed over itself, never what it points to, and other mounts below are left alone.
-  mkdir -p "$DATA_DIR" 2> /dev/null &&
-    find "$DATA_DIR" -xdev ! -user datasette -exec chown -h datasette:datasette {} + 2> /dev/null ||
+  as_datasette true 2> /dev/null ||
+    refuse 'root may not change its user here; give it the capabilities SETUID and SETGID, or run with --user'
+  hand_over "$DATA_DIR" 2> /dev/null ||
     refuse "DATA_DIR: $DATA_DIR could not be handed to the user datasette (uid 1000); mount it writable, or run with --user and a folder of that user's"
-  # Rights are given up for good: no program started from here can become root again.
-  exec setpriv --reuid=datasette --regid=datasette --init-groups --inh-caps=-all --no-new-privs -- \
-    tini -- "$@"
+  exec setpriv --reuid=datasette --regid=datasette --init-groups --inh-caps=-all --no-new-privs -- tini -- "$@"
 fi
 
-if [ "$1" = datasette-stripe ] && ! { mkdir -p "$DATA_DIR" 2> /dev/null && [ -w "$DATA_DIR" ]; }; then
+writable() {
+  mkdir -p "$1" 2> /dev/null && [ -w "$1" ]
+}
+
+if [ "$1" = datasette-stripe ] && ! writable "$DATA_DIR"; then
   refuse "DATA_DIR: $DATA_DIR is not writable for user $(id -u); on the host: chown $(id -u):$(id -g) the folder that is mounted there"
 fi
 exec tini -- "$@"

@@ -5,7 +5,7 @@
 if [[ $(id -u) == 0 ]]; then
   exec setpriv --reuid=datasette --regid=datasette --init-groups --inh-caps=-all --no-new-privs -- "$0"
 fi
-host=$HOST
+host=${HOST:-127.0.0.1}
 [[ $host == 0.0.0.0 || $host == :: ]] && host=127.0.0.1
 exec 2> /dev/null
 exec 3<> "/dev/tcp/$host/$PORT" || exit 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `npm test`: installs what is missing, then runs every suite that this machine can run. See tools/test.mjs.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 if ! bash tools/setup.sh; then
   echo
   echo '0 passed, 1 failed'
