@@ -3,6 +3,9 @@
 # tini comes after the change of user, so that PID 1 is not root either.
 set -eu
 
+# `docker run -e DATA_DIR=` means the default, too.
+export DATA_DIR="${DATA_DIR:-/data}"
+
 refuse() {
   echo "datasette-stripe: $1" >&2
   exit 2
@@ -16,15 +19,15 @@ hand_over() {
 
 # Rights are given up for good: no program started through this can become root again.
 as_datasette() {
-  setpriv --reuid=datasette --regid=datasette --init-groups --inh-caps=-all --no-new-privs -- "$@"
+  exec setpriv --reuid=datasette --regid=datasette --init-groups --inh-caps=-all --no-new-privs -- "$@"
 }
 
 if [ "$(id -u)" = 0 ]; then
-  as_datasette true 2> /dev/null ||
+  (as_datasette true) 2> /dev/null ||
     refuse 'root may not change its user here; give it the capabilities SETUID and SETGID, or run with --user'
   hand_over "$DATA_DIR" 2> /dev/null ||
     refuse "DATA_DIR: $DATA_DIR could not be handed to the user datasette (uid 1000); mount it writable, or run with --user and a folder of that user's"
-  exec setpriv --reuid=datasette --regid=datasette --init-groups --inh-caps=-all --no-new-privs -- tini -- "$@"
+  as_datasette tini -- "$@"
 fi
 
 writable() {

@@ -8,7 +8,7 @@ fi
 host=${HOST:-127.0.0.1}
 [[ $host == 0.0.0.0 || $host == :: ]] && host=127.0.0.1
 exec 2> /dev/null
-exec 3<> "/dev/tcp/$host/$PORT" || exit 1
+exec 3<> "/dev/tcp/$host/${PORT:-3000}" || exit 1
 printf 'GET /tdog/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
 read -r -t 4 _ status _ <&3
 [[ $status == 200 ]]
