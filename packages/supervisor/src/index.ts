@@ -1,3 +1,5 @@
+export { readConfig } from './config-file.ts';
+export type { ConfigFile } from './config-file.ts';
 export { createSupervisor } from './supervisor.ts';
 export { SupervisorError } from './errors.ts';
 export type { SupervisorErrorCode } from './errors.ts';

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createLineFramer } from './line-framer.ts';
 import type { BlockSink } from './log-files.ts';
@@ -7,6 +8,7 @@ import type { Redactor } from './redact.ts';
 /** Tells a pump that is busy from one that waits for a child that will not write any more. */
 export interface PumpActivity {
   chunks: number;
+  written: number;
   writing: boolean;
 }
 
@@ -18,7 +20,7 @@ export async function pumpLines(
   stream: Readable,
   redactor: Redactor | undefined,
   sinks: readonly BlockSink[],
-  activity: PumpActivity = { chunks: 0, writing: false },
+  activity: PumpActivity = { chunks: 0, written: 0, writing: false },
 ): Promise<void> {
   const framer = createLineFramer(redactor);
   const spread = async (block: Buffer | undefined): Promise<void> => {
@@ -29,6 +31,7 @@ export async function pumpLines(
       if (wait !== undefined) await wait;
     }
     activity.writing = false;
+    activity.written += 1;
   };
   try {
     for await (const chunk of stream) {
@@ -77,6 +80,20 @@ export function matchSink(pattern: RegExp, onMatch: () => void): BlockSink {
       onMatch();
     },
   };
+}
+
+/** Resolves when all that was written has left the stream, or it is gone, or nothing moves any more. */
+export async function flushed(output: Writable, limitMs: number): Promise<void> {
+  const gone = output.destroyed || output.writableEnded;
+  if (gone || output.writableLength === 0) return;
+  const limit = new AbortController();
+  const empty = new Promise<void>((resolve) => {
+    output.write('', () => {
+      resolve();
+    });
+  });
+  await Promise.race([empty, delay(limitMs, undefined, { signal: limit.signal })]);
+  limit.abort();
 }
 
 /** Until it takes more, or is gone: a reader that goes away must not stop the services. */

@@ -10,6 +10,8 @@ import { resolveUser } from './users.ts';
 
 /** After the last process of the group is gone, so long may a daemon that left the group hold the output open. */
 const outputIdleMs = 1_000;
+/** … and so long may a reader of our own (the log's disk, the output stream) take nothing at all. */
+const outputStuckMs = 3_000;
 /** SIGKILL takes effect at once, but for a process in an uninterruptible wait. */
 const afterKillMs = 2_000;
 
@@ -82,7 +84,7 @@ export async function startProcess(
   const activity: PumpActivity[] = [];
   const pump = (stream: Readable | null, to: readonly BlockSink[]): Promise<void> => {
     if (stream === null) return Promise.resolve();
-    const own = { chunks: 0, writing: false };
+    const own = { chunks: 0, written: 0, writing: false };
     activity.push(own);
     return pumpLines(stream, redactor, to, own);
   };
@@ -161,22 +163,24 @@ async function drained(
   const finished = pumps.finally(() => {
     done = true;
   });
-  const idle = async (): Promise<void> => {
+  const watch = async (): Promise<void> => {
     let seen = -1;
     let since = performance.now();
     while (!done) {
-      const chunks = activity.reduce((sum, one) => sum + one.chunks, 0);
-      if (chunks !== seen || activity.some((one) => one.writing)) {
-        seen = chunks;
+      const blocks = activity.reduce((sum, one) => sum + one.chunks + one.written, 0);
+      const still = performance.now() - since;
+      if (blocks !== seen) {
+        seen = blocks;
         since = performance.now();
-      } else if (performance.now() - since > outputIdleMs) {
+      } else if (activity.some((one) => one.writing)) {
+        // What cannot be written is lost: a stuck reader must not hold up the restart or the stop.
+        if (still > outputStuckMs) return;
+      } else if (still > outputIdleMs) {
         child.stdout?.destroy();
         child.stderr?.destroy();
-        return;
       }
       await delay(25);
     }
   };
-  await Promise.race([finished, idle()]);
-  await finished;
+  await Promise.race([finished, watch()]);
 }

@@ -5,6 +5,7 @@ import { createBroadcast } from './events.ts';
 import { createGuard } from './guard.ts';
 import { createLogFiles } from './log-files.ts';
 import { resolveOptions, resolveServices, type ResolvedService } from './options.ts';
+import { flushed } from './output.ts';
 import { createRedactor } from './redact.ts';
 import { Service, type ServiceContext } from './service.ts';
 import type {
@@ -18,6 +19,8 @@ import type {
 
 /** Lines lost to a full disk are reported at most this often per service. */
 const lostReportMs = 60_000;
+/** At the end, so long may the reader of the output take. */
+const outputFlushMs = 2_000;
 
 /** Runs processes. Nothing is started before `start()`. @throws {@link SupervisorError} OPTIONS */
 export function createSupervisor(given: SupervisorOptions): Supervisor {
@@ -141,6 +144,7 @@ export function createSupervisor(given: SupervisorOptions): Supervisor {
     await stopInReverse(new Set(services.keys()));
     clearTimeout(timer);
     await guard.close();
+    if (options.output !== undefined) await flushed(options.output, outputFlushMs);
     state = 'stopped';
     done.resolve(result);
     broadcast.emit({ type: 'done', at: Date.now(), result });
@@ -201,9 +205,12 @@ export function createSupervisor(given: SupervisorOptions): Supervisor {
       for (const service of services.values()) service.start();
       void watchForEnd();
       const ok = (service: Service): boolean =>
-        ['ready', 'completed', 'exited', 'failed'].includes(service.state) || blocked(service);
-      await changes.until(() => state !== 'running' || [...services.values()].every(ok));
-      if (state === 'running') return;
+        ['ready', 'completed', 'exited'].includes(service.state) ||
+        (service.state === 'failed' && service.options.onGiveUp === 'leave') ||
+        blocked(service);
+      let allOk = false;
+      await changes.until(() => (allOk = [...services.values()].every(ok)) || state !== 'running');
+      if (allOk) return;
       const result = await done.promise;
       if (result.reason === 'completed') return;
       if (result.reason === 'stopped') throw new SupervisorError('STOPPED', 'Stopped before all was ready');

@@ -1,0 +1,53 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished, test } from 'vitest';
+import { alive, child, pidIn, tempDir, waitFor } from '../test/kit.ts';
+import type { ServiceOptions } from './index.ts';
+
+const host = fileURLToPath(new URL('../test/fixtures/host.ts', import.meta.url));
+
+async function run(services: Record<string, ServiceOptions>): Promise<ChildProcess> {
+  const program = spawn(process.execPath, [host, JSON.stringify({ services })], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => {
+    program.kill('SIGKILL');
+  });
+  let text = '';
+  program.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  await waitFor('the program to be ready', () => text.includes('"ready":true'));
+  return program;
+}
+
+test('when the supervisor is killed its services end, with their groups, also those that ignore SIGTERM', async () => {
+  const dir = tempDir();
+  const program = await run({
+    a: {
+      ...child(`pid=${dir}/a`, `grandchild=${dir}/b`, 'print=up', 'stay'),
+      ready: { type: 'log', pattern: 'up' },
+    },
+    c: {
+      ...child('ignore=SIGTERM', `pid=${dir}/c`, 'print=up', 'stay'),
+      ready: { type: 'log', pattern: 'up' },
+      dependsOn: ['a'],
+    },
+  });
+  const pids = await Promise.all(['a', 'b', 'c'].map((name) => pidIn(join(dir, name))));
+  program.kill('SIGKILL');
+  await waitFor('all to be gone', () => pids.every((pid) => !alive(pid)));
+});
+
+test('a Node child can also end itself when the IPC channel closes', async () => {
+  const dir = tempDir();
+  const program = await run({
+    a: {
+      ...child('disconnect', `pid=${dir}/a`, 'send="ready"'),
+      ready: { type: 'ipc' },
+      endWithParent: false,
+    },
+  });
+  const pid = await pidIn(join(dir, 'a'));
+  program.kill('SIGKILL');
+  await waitFor('it to be gone', () => !alive(pid));
+});

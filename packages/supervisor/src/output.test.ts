@@ -1,0 +1,209 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { child, quick, sh, supervise, tempDir, waitFor } from '../test/kit.ts';
+
+function collector(highWaterMark = 16_384): { stream: Writable; text: () => string } {
+  const chunks: string[] = [];
+  const stream = new Writable({
+    highWaterMark,
+    decodeStrings: false,
+    write(chunk: string | Buffer, _, done): void {
+      chunks.push(chunk.toString());
+      setImmediate(done);
+    },
+  });
+  return { stream, text: () => chunks.join('') };
+}
+
+describe('output', () => {
+  test('is tagged by name, line by line', async () => {
+    const output = collector();
+    const { supervisor } = supervise({
+      services: {
+        a: { ...sh('echo one; echo two >&2; printf three'), restart: 'never' },
+        'b-2': { ...sh('echo; echo four'), restart: 'never' },
+      },
+      output: output.stream,
+    });
+    await supervisor.start();
+    await supervisor.done;
+    const lines = output.text().split('\n');
+    expect(lines.sort()).toEqual(['', 'a | one', 'a | three', 'a | two', 'b-2 | ', 'b-2 | four']);
+  });
+
+  test('goes to the logger with service and stream', async () => {
+    const lines: Record<string, unknown>[] = [];
+    const logger = pino(
+      { base: null },
+      { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
+    );
+    const { supervisor } = supervise({
+      services: { a: { ...sh('echo one; echo two >&2'), restart: 'never' } },
+      logger,
+    });
+    await supervisor.start();
+    await supervisor.done;
+    const own = lines.map(({ service, stream, msg }) => ({ service, stream, msg }));
+    expect(own).toContainEqual({ service: 'a', stream: 'stdout', msg: 'one' });
+    expect(own).toContainEqual({ service: 'a', stream: 'stderr', msg: 'two' });
+  });
+
+  test.each([
+    ['both', true, true],
+    ['file', true, false],
+    ['log', false, true],
+    ['none', false, false],
+  ] as const)('%s', async (choice, toFile, toLog) => {
+    const logDir = tempDir();
+    const output = collector();
+    const { supervisor } = supervise({
+      services: { a: { ...sh('echo one'), restart: 'never', output: choice } },
+      logDir,
+      output: output.stream,
+    });
+    await supervisor.start();
+    await supervisor.done;
+    expect(readdirSync(logDir)).toEqual(toFile ? ['a.log'] : []);
+    expect(output.text()).toBe(toLog ? 'a | one\n' : '');
+  });
+
+  test('nothing is lost at the exit, over many restarts', async () => {
+    const logDir = tempDir();
+    const { supervisor } = supervise({
+      services: {
+        a: {
+          ...sh('i=0; while [ $i -lt 500 ]; do echo $i; i=$((i+1)); done; printf last; exit 1'),
+          ...quick,
+          burst: { starts: 10 },
+        },
+      },
+      logDir,
+    });
+    supervisor.start().catch(() => undefined);
+    await supervisor.done;
+    const once = [...Array(500).keys(), 'last'].join('\n') + '\n';
+    expect(readFileSync(join(logDir, 'a.log'), 'utf8')).toBe(once.repeat(10));
+  });
+
+  test('a flood is written in full, and memory does not grow with it', async () => {
+    const bytes = 100 * 1024 * 1024;
+    const logDir = tempDir();
+    const { supervisor } = supervise({
+      services: { a: { ...child(`flood=${bytes}`), restart: 'never', output: 'file' } },
+      logDir,
+      logFiles: { maxBytes: 2 * bytes, maxTotalBytes: 8 * bytes },
+      redact: [/sk_test_\w+/],
+    });
+    let peak = 0;
+    const before = process.memoryUsage().rss;
+    const timer = setInterval(() => {
+      peak = Math.max(peak, process.memoryUsage().rss - before);
+    }, 5);
+    await supervisor.start();
+    await supervisor.done;
+    clearInterval(timer);
+    const text = readFileSync(join(logDir, 'a.log'));
+    expect(text.length).toBe(bytes + (bytes % 100 === 0 ? 0 : 1));
+    expect(peak).toBeLessThan(bytes);
+  });
+
+  test('a slow reader slows its child down and nobody else', async () => {
+    let open = false;
+    const held: (() => void)[] = [];
+    const slow = new Writable({
+      highWaterMark: 1_024,
+      write(_, __, done): void {
+        if (open) done();
+        else held.push(done);
+      },
+    });
+    const logDir = tempDir();
+    const size = 4_000_000;
+    const { supervisor } = supervise({
+      services: {
+        a: { ...child(`flood=${size}`, 'stay') },
+        b: { ...sh('echo up; exec sleep 600'), output: 'file', ready: { type: 'log', pattern: 'up' } },
+      },
+      output: slow,
+      logDir,
+    });
+    await supervisor.start();
+    // The child is held up in its own write: not even its log file goes on.
+    let last = -1;
+    await waitFor('the flood to stand still', async () => {
+      const now = sizeOf(join(logDir, 'a.log'));
+      const still = now === last && now > 0;
+      last = now;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return still;
+    });
+    expect(last).toBeLessThan(size / 2);
+    await supervisor.restart('b');
+    open = true;
+    for (const done of held.splice(0)) done();
+    await waitFor('the whole flood', () => sizeOf(join(logDir, 'a.log')) >= size);
+  });
+
+  test('a reader that goes away stops nobody', async () => {
+    const gone = new Writable({ highWaterMark: 1, write: (): void => undefined });
+    gone.on('error', () => undefined);
+    const logDir = tempDir();
+    const { supervisor } = supervise({
+      services: { a: { ...child('flood=1000000', 'print=end'), restart: 'never' } },
+      output: gone,
+      logDir,
+    });
+    await supervisor.start();
+    await waitFor('the first lines', () => sizeOf(join(logDir, 'a.log')) > 0);
+    gone.destroy(new Error('gone'));
+    await supervisor.done;
+    expect(readFileSync(join(logDir, 'a.log'), 'utf8')).toMatch(/end\n$/);
+  });
+
+  test('a reader that never reads again does not hold up the stop', async () => {
+    const stuck = new Writable({ highWaterMark: 1, write: (): void => undefined });
+    const { supervisor } = supervise({ services: { a: child('flood=1000000', 'stay') }, output: stuck });
+    await supervisor.start();
+    await waitFor('the first lines', () => stuck.writableLength > 0);
+    await supervisor.stop();
+    expect(supervisor.status().services[0]?.state).toBe('stopped');
+  });
+
+  test('no secret reaches log file, output or logger', async () => {
+    const key = ['sk', 'test', 'emulator456'].join('_');
+    const logDir = tempDir();
+    const output = collector();
+    const lines: string[] = [];
+    const service = {
+      ...sh(`echo "key ${key}"; echo "${key}" >&2; printf ${key}`),
+      restart: 'never',
+    } as const;
+    const { supervisor } = supervise({
+      services: { a: service },
+      logDir,
+      output: output.stream,
+      redact: [/sk_test_\w+/],
+    });
+    const other = supervise({
+      services: { a: service },
+      logger: pino({}, { write: (line) => lines.push(line) }),
+      redact: [key],
+    });
+    await Promise.all([supervisor.start(), other.supervisor.start()]);
+    await Promise.all([supervisor.done, other.supervisor.done]);
+    const all = readFileSync(join(logDir, 'a.log'), 'utf8') + output.text() + lines.join('');
+    expect(all.split('[redacted]').length - 1).toBe(9);
+    expect(all).not.toContain('emulator456');
+  });
+});
+
+function sizeOf(path: string): number {
+  try {
+    return readFileSync(path).length;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,148 @@
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { child, quick, sh, states, supervise, tempDir, waitFor } from '../test/kit.ts';
+import type { ServiceOptions } from './index.ts';
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+describe('readiness', () => {
+  test.each<[string, (dir: string, port: number) => ServiceOptions]>([
+    [
+      'an HTTP answer',
+      (_, port) => ({
+        ...child(`listen=${port}`),
+        ready: { type: 'http', url: `http://127.0.0.1:${port}/` },
+      }),
+    ],
+    [
+      'an HTTP answer over a Unix socket',
+      (dir) => ({
+        ...child(`listen=${dir}/s`),
+        ready: { type: 'http', url: 'http://x/', socketPath: `${dir}/s`, status: [200] },
+      }),
+    ],
+    ['a TCP port', (_, port) => ({ ...child(`listen=${port}`), ready: { type: 'tcp', port } })],
+    [
+      'a Unix socket',
+      (dir) => ({ ...child(`listen=${dir}/s`), ready: { type: 'socket', path: `${dir}/s` } }),
+    ],
+    ['a file', (dir) => ({ ...sh(`touch ${dir}/f; sleep 600`), ready: { type: 'file', path: `${dir}/f` } })],
+    [
+      'a log line',
+      () => ({ ...sh('echo one; echo two >&2; sleep 600'), ready: { type: 'log', pattern: 'tw.$' } }),
+    ],
+    [
+      'a log line of one stream',
+      () => ({ ...sh('echo up >&2; sleep 600'), ready: { type: 'log', pattern: /UP/i, stream: 'stderr' } }),
+    ],
+    ['a line on a descriptor', () => ({ ...sh('echo ok >&4; sleep 600'), ready: { type: 'fd', fd: 4 } })],
+    ['a message', () => ({ ...child('send="ready"', 'stay'), ready: { type: 'ipc' } })],
+    [
+      'a message of choice',
+      () => ({ ...child('send={"up":1}', 'stay'), ready: { type: 'ipc', message: { up: 1 } } }),
+    ],
+    [
+      'a function',
+      () => ({
+        ...sh('sleep 600'),
+        ready: { type: 'function', probe: ({ service, pid }) => service === 'a' && pid > 0 },
+      }),
+    ],
+    ['having been started', () => sh('sleep 600')],
+  ])('by %s', async (_, service) => {
+    const { supervisor, events } = supervise({ services: { a: service(tempDir(), await freePort()) } });
+    await supervisor.start();
+    expect(supervisor.status().services[0]).toMatchObject({ state: 'ready', restarts: 0 });
+    expect(states(events, 'a')).toEqual(['starting', 'ready']);
+  });
+
+  test('by exit code 0: a one-shot, after which the next ones start', async () => {
+    const path = join(tempDir(), 'out');
+    const { supervisor, events } = supervise({
+      services: {
+        migrate: { ...sh(`echo migrated >> ${path}`), ready: { type: 'exit' } },
+        web: {
+          ...sh(`cat ${path}; sleep 600`),
+          dependsOn: [{ service: 'migrate', state: 'completed' }],
+          ready: { type: 'log', pattern: '^migrated$' },
+        },
+      },
+    });
+    await supervisor.start();
+    expect(supervisor.status().services.map(({ state }) => state)).toEqual(['completed', 'ready']);
+    expect(states(events, 'migrate')).toEqual(
+      ['starting', 'ready', 'completed'].filter((s) => s !== 'ready'),
+    );
+  });
+
+  test('starts in the order of dependsOn, each only when the one before is ready', async () => {
+    const dir = tempDir();
+    const { supervisor, events } = supervise({
+      services: {
+        c: { ...sh('sleep 600'), dependsOn: ['b'] },
+        b: {
+          ...sh(`sleep 600`),
+          dependsOn: ['a'],
+          ready: { type: 'file', path: join(dir, 'go') },
+        },
+        a: sh('sleep 600'),
+      },
+    });
+    const started = supervisor.start();
+    await waitFor('b is being started', () => states(events, 'b').includes('starting'));
+    expect(supervisor.status().services.map(({ name, state }) => [name, state])).toEqual([
+      ['c', 'waiting'],
+      ['b', 'starting'],
+      ['a', 'ready'],
+    ]);
+    writeFileSync(join(dir, 'go'), '');
+    await started;
+    const ready = events.flatMap((e) => (e.type === 'state' && e.to === 'ready' ? [e.service] : []));
+    expect(ready).toEqual(['a', 'b', 'c']);
+  });
+
+  test('a service that is not ready in time is ended and started again', async () => {
+    const path = join(tempDir(), 'second');
+    const { supervisor, events } = supervise({
+      services: {
+        a: {
+          ...sh(`if [ -e ${path} ]; then echo up; else touch ${path}; fi; exec sleep 600`),
+          ready: { type: 'log', pattern: 'up' },
+          readyTimeoutMs: 300,
+          ...quick,
+          burst: { starts: 0 },
+        },
+      },
+    });
+    await supervisor.start();
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        type: 'exit',
+        exit: expect.objectContaining({ reason: 'not-ready' }) as unknown,
+      }),
+    );
+  });
+
+  test('a question that never ends does not hold up the limit', async () => {
+    const { supervisor } = supervise({
+      services: {
+        a: {
+          ...sh('exec sleep 600'),
+          ready: { type: 'function', probe: () => new Promise(() => undefined) },
+          readyTimeoutMs: 100,
+          restart: 'never',
+        },
+      },
+    });
+    await expect(supervisor.start()).rejects.toMatchObject({ code: 'SERVICE_FAILED' });
+    expect(await supervisor.done).toMatchObject({ reason: 'gave-up', service: 'a', exitCode: 143 });
+  });
+});
