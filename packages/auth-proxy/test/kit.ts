@@ -110,6 +110,7 @@ export function raw(
   port: number,
   bytes: string | Buffer,
   enough?: (answer: string) => boolean,
+  thenEnd = false,
 ): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
@@ -125,7 +126,8 @@ export function raw(
     socket.on('error', done);
     socket.on('close', done);
     socket.setTimeout(20_000, done);
-    socket.write(bytes);
+    if (thenEnd) socket.end(bytes);
+    else socket.write(bytes);
   });
 }
 
