@@ -56,7 +56,9 @@ def tables():
         entry = {"description": f"{table.description}."}
         if table.label:
             entry["label_column"] = table.label
-        if name == "events" or any(column["name"] == SORT for column in columns):
+        if name == "invoiceitems":
+            entry["sort_desc"] = "date_ts"
+        elif name == "events" or any(column["name"] == SORT for column in columns):
             entry["sort_desc"] = SORT
         described = {column["name"]: text for column in columns if (text := describe(name, column))}
         if described:

@@ -72,6 +72,17 @@ class MirrorDatabase(Database):
         conn.execute("PRAGMA busy_timeout = 2000")
         return conn
 
+    async def foreign_keys_for_table(self, table):
+        """Without those to tables that are not there (yet): Datasette would look for labels in them."""
+        await self.shape_version()
+        key = ("foreign_keys_for_table", table)
+        shape = self._shape
+        if key not in shape:
+            keys = await super().foreign_keys_for_table(table)
+            there = set(await self.table_names())
+            shape[key] = [k for k in keys if k["other_table"] in there]
+        return shape[key].copy()
+
     @property
     def size(self):
         try:
@@ -131,7 +142,7 @@ def _from_memory(name):
 
 
 for _name in (
-    "fts_table foreign_keys_for_table get_all_foreign_keys get_table_definition hidden_table_names primary_keys "
+    "fts_table get_all_foreign_keys get_table_definition hidden_table_names primary_keys "
     "table_column_details table_columns table_exists table_names view_names"
 ).split():
     setattr(MirrorDatabase, _name, _from_memory(_name))

@@ -41,17 +41,20 @@ def origin(request) -> str:
 
 
 @hookimpl
-def prepare_jinja2_environment(env):
-    env.filters["tilde"] = tilde_encode
-
-
-@hookimpl
-def extra_template_vars(datasette):
+def prepare_jinja2_environment(env, datasette):
     async def site():
         status = await status_of(mirror(datasette))
-        return {"status": status, "json": json.dumps(status_json(status)), "links": LINKS, "hrefs": {p for p, _ in LINKS}, "hashes": HASHES}
+        return {
+            "status": status,
+            "json": json.dumps(status_json(status)),
+            "links": LINKS,
+            "hrefs": {path for path, _ in LINKS},
+            "hashes": HASHES,
+        }
 
-    return {"site": site}
+    env.filters["tilde"] = tilde_encode
+    # A global, not a variable of each page: Datasette renders its error page without any.
+    env.globals["site"] = site
 
 
 @hookimpl(trylast=True)

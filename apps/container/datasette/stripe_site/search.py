@@ -54,7 +54,7 @@ async def find(db, text: str, limit: int = PER_TABLE):
             group.hits.append({"id": row_id, "label": label, "rank": rank, "why": WHY.get(rank, "")})
     found = list(groups.values())
     for group in found:
-        await _describe(db, group)
+        await describe(db, group)
     return found
 
 
@@ -64,11 +64,11 @@ async def _by_id(db, text):
     for table in await db.table_names():
         if table in TABLES and (await db.execute(f"select 1 from [{table}] where id = ?", [text])).first():
             found.append(Group(table, [{"id": text, "label": None, "rank": 0, "why": ""}]))
-            await _describe(db, found[-1])
+            await describe(db, found[-1])
     return found
 
 
-async def _describe(db, group: Group) -> None:
+async def describe(db, group: Group) -> None:
     columns = set(await db.table_columns(group.table))
     shown = [c for c in SHOWN if c in columns]
     if not shown or "id" not in columns:

@@ -156,6 +156,8 @@ own_account|Settings|The account that is mirrored|email|settings/account|created
 # The mirror's own tables: useful to whoever asks how true the data is, in nobody's way otherwise.
 MIRROR_TABLES = {
     "td_metadata": "Which account and mode, heartbeat, version of the data",
+    "td_state": "Where the engine is with events and polling",
+    "td_todo": "Objects that are still to be fetched one by one",
     "td_runs": "Downloads and updates that ran",
     "td_progress": "The download, table by table",
     "td_requests": "Requests to Stripe per day and purpose, against the allowance",

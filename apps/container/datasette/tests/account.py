@@ -51,8 +51,9 @@ class Account:
 
     def event(self, kind: str, object_id: str, moment: datetime, payload: dict, previous=None) -> None:
         self.add(
-            "events", id=self.id("evt"), object_id=object_id, type=kind, created=text(moment),
-            api_version="2026-08-26.dahlia", previous_attributes=previous, payload=payload,
+            "events", id=self.id("evt"), object_id=object_id, object=payload.get("object"), type=kind, created=text(moment),
+            api_version="2026-08-26.dahlia", previous_attributes=previous,
+            payload={"object": "event", "type": kind, "data": {"object": payload, "previous_attributes": previous}},
         )  # fmt: skip
 
     def _catalogue(self) -> None:
@@ -104,7 +105,7 @@ class Account:
         end = created + timedelta(days=days * 2 + 3) if ended else None
         if end and end > NOW:
             end, status = None, "active"
-        coupon = {2: "HALF", 5: "TEN"}.get(index % 8) if price[2] == "usd" else None
+        coupon = {0: "HALF", 6: "TEN"}.get(index % 8) if price[2] == "usd" else None
         discount = None
         if coupon:
             discount = self.id("di")

@@ -47,14 +47,14 @@ CREATE TABLE td_metadata (id INTEGER PRIMARY KEY, cli_version TEXT NOT NULL, str
 CREATE TABLE td_runs (run_id INTEGER PRIMARY KEY, type TEXT NOT NULL, start_ts TEXT, end_ts TEXT);
 CREATE TABLE td_progress ("table" TEXT PRIMARY KEY, state TEXT, rows INTEGER, pages INTEGER, share REAL, requests INTEGER,
   cursor TEXT, error TEXT, started_ts TEXT, updated_ts TEXT, finished_ts TEXT);
-CREATE TABLE td_requests (day TEXT, purpose TEXT, requests INTEGER, PRIMARY KEY (day, purpose));
+CREATE TABLE td_state (key TEXT PRIMARY KEY NOT NULL, value TEXT) WITHOUT ROWID;
+CREATE TABLE td_requests (day TEXT, purpose TEXT, reads INTEGER, PRIMARY KEY (day, purpose));
 CREATE TABLE td_deleted ("table" TEXT, id TEXT, deleted_ts TEXT, object TEXT, PRIMARY KEY ("table", id));
-CREATE TABLE td_proof (id INTEGER PRIMARY KEY, "table" TEXT, checked_ts TEXT, missing INTEGER, changed INTEGER);
-CREATE TABLE events (id TEXT PRIMARY KEY NOT NULL, object_id TEXT, type TEXT, created TEXT, api_version TEXT,
-  previous_attributes TEXT, payload TEXT);
+CREATE TABLE td_proof ("table" TEXT, "window" TEXT, checked_ts TEXT, rows INTEGER, drift INTEGER, repaired INTEGER);
+CREATE TABLE events (id TEXT PRIMARY KEY NOT NULL, object_id TEXT, object TEXT, type TEXT, created TEXT, api_version TEXT,
+  previous_attributes TEXT, payload TEXT, insert_ts TEXT);
 CREATE INDEX events_object_id ON events (object_id, created);
 CREATE INDEX events_created ON events (created);
-CREATE INDEX events_type ON events (type, created);
 """
 
 

@@ -1,0 +1,164 @@
+"""The site as a whole: every page answers, whatever state the mirror is in."""
+
+import re
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+import schema
+from conftest import SITE, Site
+
+PAGES = """
+/ /stripe /stripe/customers /stripe/customers/cus_000001 /stripe/charges /stripe/invoices?_facet=status /-/search
+/-/search?q=customer /-/dashboards /-/metadata.json /-/now.json /stripe/charges.json /stripe/charges.csv
+/stripe/charges.xlsx /stripe/charges.copyable /stripe?sql=select+1 /robots.txt /llms.txt /-/plugins.json
+""".split()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_answers(site, path):
+    assert site.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/stripe", "/-/search?q=x", "/-/dashboards", "/-/now.json", "/stripe?sql=select+1"])
+@pytest.mark.parametrize("state", ["missing", "no bytes", "no tables", "only the mirror's own tables"])
+def test_page_answers_before_the_first_download(tmp_path, path, state):
+    file = tmp_path / "stripe.sqlite"
+    if state == "no bytes":
+        file.touch()
+    elif state != "missing":
+        db = sqlite3.connect(file)
+        db.execute("PRAGMA journal_mode = WAL")
+        if state != "no tables":
+            db.executescript(schema.MIRROR)
+        db.commit()
+        db.close()
+    empty = Site(file)
+    try:
+        assert empty.get(path).status_code == 200
+    finally:
+        empty.close()
+
+
+def eventually(check, seconds=20):
+    """Asks again until the answer is true: what is noticed within a second on an idle machine may take longer here."""
+    import time
+
+    end = time.monotonic() + seconds
+    while not (answer := check()):
+        assert time.monotonic() < end, "did not become true in time"
+        time.sleep(0.05)
+    return answer
+
+
+def test_notices_the_file_and_each_new_table(tmp_path):
+    file = tmp_path / "stripe.sqlite"
+    site = Site(file)
+    try:
+        assert site.get("/stripe/customers.json").status_code == 404
+        db = sqlite3.connect(file)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(schema.MIRROR)
+        customers = next(table for table in schema.catalog() if table["table"] == "customers")
+        schema.create_table(db, customers)
+        db.commit()
+        eventually(lambda: site.get("/stripe/customers.json").status_code == 200)
+        eventually(lambda: "/stripe/customers" in site.html("/"))
+        products = next(table for table in schema.catalog() if table["table"] == "products")
+        schema.create_table(db, products)
+        db.execute("insert into products (id, name) values ('prod_1', 'Late')")
+        db.commit()
+        eventually(lambda: site.get("/stripe/products.json?_shape=array").status_code == 200)
+        eventually(lambda: "/stripe/products" in site.html("/"))
+        eventually(lambda: "1 row" in site.html("/stripe/products"))
+        db.execute("alter table products add column late_column text")
+        db.commit()
+        eventually(lambda: "late_column" in site.html("/stripe/products?_columns=all"))
+        answer = site.post("/graphql/stripe", json={"query": "{ products { nodes { id late_column } } }"})
+        assert answer.json()["data"]["products"]["nodes"] == [{"id": "prod_1", "late_column": None}]
+        db.close()
+    finally:
+        site.close()
+
+
+def test_opens_the_file_that_took_the_place_of_another(tmp_path):
+    """The demo's file is moved aside when a real key comes."""
+    file = tmp_path / "stripe.sqlite"
+    for name, path in (("first", file), ("second", tmp_path / "other.sqlite")):
+        db = sqlite3.connect(path)
+        db.execute("create table customers (id text primary key not null, name text)")
+        db.execute("insert into customers values (?, ?)", [f"cus_{name}", name])
+        db.commit()
+        db.close()
+    site = Site(file)
+    try:
+        assert site.sql("select name from customers") == [{"name": "first"}]
+        file.rename(tmp_path / "aside.sqlite")
+        (tmp_path / "other.sqlite").rename(file)
+        assert site.sql("select name from customers") == [{"name": "second"}]
+    finally:
+        site.close()
+
+
+def test_reads_while_another_process_writes(site, writer):
+    writer.execute("begin immediate")
+    writer.execute("insert into products (id, name) values ('prod_unseen', 'x')")
+    assert site.sql("select count(*) as n from products where id = 'prod_unseen'") == [{"n": 0}]
+    writer.commit()
+    assert site.sql("select count(*) as n from products where id = 'prod_unseen'") == [{"n": 1}]
+    writer.execute("delete from products where id = 'prod_unseen'")
+    writer.commit()
+
+
+@pytest.mark.parametrize("sql", ["delete from charges", "attach 'x.db' as x", "select 1; drop table charges", "pragma user_version = 3"])
+def test_nothing_can_be_written(site, sql):
+    assert site.get("/stripe.json", params={"sql": sql}).status_code == 400
+    assert site.post("/stripe.json", data={"sql": sql}).status_code in (400, 403, 405)
+
+
+def test_is_served_under_the_name_stripe_whatever_the_file_is_called(site):
+    assert [db["name"] for db in site.json("/-/databases.json")] == ["stripe"]
+
+
+def test_refuses_to_start_without_a_file():
+    code = (
+        "import asyncio, sys; sys.path.insert(0, '.')\n"
+        "from datasette.app import Datasette\nfrom pathlib import Path\n"
+        f"asyncio.run(Datasette(config_dir=Path({str(SITE)!r})).invoke_startup())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={"PATH": ""})
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == "MIRROR_FILE is not set: it names the SQLite file to serve"
+
+
+def test_generated_files_are_current():
+    done = subprocess.run([sys.executable, SITE / "generate.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_inline_script_of_our_own(site):
+    """So that a strict Content-Security-Policy is possible; plug-ins' own are named here."""
+    for path in ("/", "/-/search?q=customer", "/stripe/customers", "/stripe/customers/cus_000001", "/-/dashboards"):
+        inline = [s for s in re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", site.html(path), re.S) if s.strip()]
+        assert inline == [], path
+        assert " onclick=" not in site.html(path)
+
+
+def test_weight_that_the_site_adds_to_a_page():
+    assert sum((SITE / "static" / name).stat().st_size for name in ("site.css", "site.js", "paths.js")) < 60_000
+
+
+def test_absolute_addresses_are_those_of_the_client_behind_the_proxy(site):
+    """On a Unix socket there is no client address, and the proxy's headers count."""
+    from stripe_site.page import _as_seen_by_client
+
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "headers": [(b"host", b"datasette"), (b"x-forwarded-proto", b"https"), (b"x-forwarded-host", b"stripe.example.com")],
+    }
+    seen = _as_seen_by_client(scope)
+    assert seen["scheme"] == "https"
+    assert dict(seen["headers"])[b"host"] == b"stripe.example.com"
+    assert "http://localhost/stripe/customers.json" in site.html("/")
