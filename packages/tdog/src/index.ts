@@ -1,3 +1,5 @@
+export { createSync } from './sync.ts';
+export { verify, type VerifyOptions, type VerifyResult, type VerifyTable } from './verify.ts';
 export { catalog, tableNames } from './catalog.ts';
 export { SYNC_ERROR_CODES, SyncError, isSyncError, type SyncErrorCode } from './errors.ts';
 export {

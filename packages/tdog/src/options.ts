@@ -155,17 +155,19 @@ export interface Sync {
 
 /** Options with all defaults filled in. */
 export type ResolvedOptions = Readonly<
-  Required<Pick<SyncOptions, 'file' | 'watch' | 'share' | 'proofShare' | 'acceptDeletions' | 'exitOn429'>> &
-    Pick<SyncOptions, 'onSchema' | 'onTableDone' | 'onKeyVerdict' | 'onProgress' | 'pollIntervalMs'> & {
-      readonly stripe: Required<Omit<StripeOptions, 'stripeContext'>> & Pick<StripeOptions, 'stripeContext'>;
-      readonly tables: readonly string[];
-      readonly maxRequestsPerSecond: number;
-      readonly ownBase: boolean;
-      readonly livemode: boolean | undefined;
-      readonly logger: Logger;
-      readonly now: () => number;
-      readonly random: () => number;
-    }
+  Required<Pick<SyncOptions, 'file' | 'watch' | 'share' | 'proofShare' | 'acceptDeletions' | 'exitOn429'>> & {
+    readonly [K in 'onSchema' | 'onTableDone' | 'onKeyVerdict' | 'onProgress' | 'pollIntervalMs']:
+      SyncOptions[K] | undefined;
+  } & {
+    readonly stripe: Required<Omit<StripeOptions, 'stripeContext'>> & Pick<StripeOptions, 'stripeContext'>;
+    readonly tables: readonly string[];
+    readonly maxRequestsPerSecond: number;
+    readonly ownBase: boolean;
+    readonly livemode: boolean | undefined;
+    readonly logger: Logger;
+    readonly now: () => number;
+    readonly random: () => number;
+  }
 >;
 
 /** Stripe's own address. */

@@ -1,0 +1,191 @@
+import type { Engine } from '../engine.ts';
+import { wakeLegacy } from '../events/store-events.ts';
+import { timestampMs } from '../model/values.ts';
+import { createIndexes, createParentIndex } from '../sqlite/schema.ts';
+import { ApiProblem } from '../stripe/problem.ts';
+import { listsOf, NOT_WALKED, type ListPlan } from './lists.ts';
+import { planClocks, planFanOuts, planHidden, workTodo } from './todo.ts';
+import { walkList, type SavedWalk, type WalkResult } from './walk.ts';
+
+/** td_progress.cursor of a finished table: how it is kept current. */
+export type KeptBy = 'events' | 'listing';
+
+const EVENTS_TABLE = 'notification_events';
+
+/** Tables that are walked, in the order of the catalogue: those without progress, or that failed before. */
+function pending(engine: Engine, tables: readonly string[]): readonly string[] {
+  return tables.filter((table) => engine.state.progress(table)?.state !== 'done');
+}
+
+/**
+ * Stamps the newest event before the first page is read: everything that happens from there on comes as events,
+ * whatever the pages show or miss.
+ */
+export async function stampEvents(engine: Engine, purpose: 'download' | 'proof'): Promise<void> {
+  const page = await engine.api.list('/v1/events?limit=1', { endpoint: 'GET /v1/events', purpose });
+  const newest = page.data[0];
+  await engine.commit(() => {
+    engine.state.set('cursor', typeof newest?.['id'] === 'string' ? newest['id'] : undefined);
+    engine.state.set(
+      'horizon',
+      typeof newest?.['created'] === 'number' ? String(newest['created']) : undefined,
+    );
+    engine.state.set('stamped_ts', timestampMs(engine.options.now()));
+  });
+}
+
+/** Downloads every list that is not finished. Returns whether there was anything to do. */
+export async function downloadLists(engine: Engine, tables: readonly string[]): Promise<boolean> {
+  const { state } = engine;
+  const todo = pending(engine, tables);
+  if (todo.length === 0) return false;
+  if (state.get('stamped_ts') === undefined) {
+    try {
+      await stampEvents(engine, 'download');
+    } catch (error) {
+      if (!(error instanceof ApiProblem) || error.kind !== 'forbidden') throw error;
+      engine.logger.warn(`the key may not read events: the mirror is as of its download; ${error.message}`);
+      await engine.commit(() => {
+        state.set('events', 'forbidden');
+        state.set('stamped_ts', timestampMs(engine.options.now()));
+      });
+    }
+  }
+  const lists = new Map(todo.map((table) => [table, plansOf(engine, table)] as const));
+  await engine.commit(() => {
+    for (const table of todo) {
+      const row = state.progress(table);
+      if (row === undefined || row.state !== 'running')
+        state.setProgress(table, { state: 'waiting', error: null, rows: row?.rows ?? 0 });
+    }
+  });
+  for (const table of engine.store.model.tables.values())
+    if (table.parentColumn !== undefined && table.spec.kind !== 'top')
+      createParentIndex(engine.store.db, table);
+  await Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans)));
+  return true;
+}
+
+function plansOf(engine: Engine, table: string): readonly ListPlan[] {
+  const spec = engine.specs.get(table);
+  return spec === undefined ? [] : listsOf(spec);
+}
+
+async function downloadTable(engine: Engine, table: string, plans: readonly ListPlan[]): Promise<void> {
+  const { state } = engine;
+  if (plans.length === 0) return;
+  const before = state.progress(table);
+  const saved = parseSaved(before?.cursor ?? null);
+  // Rows that are there from an earlier download are compared, not just added to.
+  const bulk = state.get(`filled:${table}`) === undefined;
+  await engine.commit(() =>
+    state.setProgress(table, {
+      state: 'running',
+      started_ts: before?.started_ts ?? timestampMs(engine.options.now()),
+    }),
+  );
+  const spec = engine.specs.get(table);
+  const priority = table === EVENTS_TABLE ? -2e6 : spec?.core === false ? -1e6 : 0;
+  const results: WalkResult[] = await Promise.all(
+    plans.map((plan) =>
+      walkList(engine, plan, {
+        saved: saved[plan.key],
+        bulk,
+        priority,
+        save: (walk, page) => {
+          saved[plan.key] = walk;
+          const row = state.progress(table);
+          state.setProgress(table, {
+            rows: (row?.rows ?? 0) + page.objects,
+            pages: (row?.pages ?? 0) + (walk.done === undefined ? 1 : 0),
+            requests: (row?.requests ?? 0) + (walk.done === undefined ? 1 : 0),
+            share: page.share,
+            cursor: JSON.stringify(saved),
+          });
+        },
+      }),
+    ),
+  );
+  const failed = results.find((result) => result.state === 'failed');
+  const skipped = results.find((result) => result.state === 'skipped');
+  const worst = failed ?? (results.every((result) => result.state === 'skipped') ? skipped : undefined);
+  if (worst !== undefined) {
+    engine.logger.warn({ table, state: worst.state }, `${table}: ${worst.error ?? ''}`);
+    await engine.commit(() => state.setProgress(table, { state: worst.state, error: worst.error ?? null }));
+    if (worst.state === 'failed') return;
+  } else await finishTable(engine, table);
+}
+
+/** Indexes, then `done`: from here on the table can be queried at full speed. */
+async function finishTable(engine: Engine, name: string): Promise<void> {
+  const table = engine.store.model.tables.get(name);
+  if (table !== undefined) {
+    await engine.commit(() => createIndexes(engine.store.db, table));
+    engine.options.onTableDone?.(engine.store.db, name);
+  }
+  await engine.commit(() => markDone(engine, name));
+}
+
+function markDone(engine: Engine, name: string): void {
+  const { state, store } = engine;
+  const spec = engine.specs.get(name);
+  const kept: KeptBy =
+    spec?.neverInEvents === true && spec.embeddedInEventsOf === undefined ? 'listing' : 'events';
+  state.setProgress(name, {
+    state: 'done',
+    share: 1,
+    cursor: kept,
+    error: null,
+    rows: store.count(name === EVENTS_TABLE ? 'events' : name),
+    finished_ts: timestampMs(engine.options.now()),
+  });
+  state.set(`filled:${name}`, '1');
+}
+
+function parseSaved(text: string | null): Record<string, SavedWalk> {
+  if (text === null || !text.startsWith('{')) return {};
+  return JSON.parse(text) as Record<string, SavedWalk>;
+}
+
+/**
+ * What the lists do not show: the rest of long inline lists, lists of one parent, objects that are only referred to.
+ * Then the tables that come with others are finished too.
+ */
+export async function downloadRest(engine: Engine, tables: readonly string[]): Promise<void> {
+  const { state } = engine;
+  if (state.get('rest') === undefined) {
+    await planClocks(engine);
+    await engine.commit(() => {
+      const kinds = engine.store.db.prepare('SELECT DISTINCT object FROM events').all();
+      wakeLegacy(
+        engine,
+        kinds.map((row) => String(row['object'])),
+      );
+      planFanOuts(engine);
+      state.set('rest', 'planned');
+    });
+  }
+  if (state.get('rest') === 'planned') {
+    await workTodo(engine, 'fan-out');
+    await engine.commit(() => {
+      planHidden(engine);
+      state.set('rest', 'hidden');
+    });
+  }
+  if (state.get('rest') === 'hidden') {
+    await workTodo(engine, 'fan-out');
+    await engine.commit(() => {
+      engine.store.joinAll();
+      state.set('rest', 'done');
+    });
+  }
+  for (const table of pending(engine, tables)) {
+    if (plansOf(engine, table).length > 0) continue;
+    const reason = NOT_WALKED[table];
+    const row = state.progress(table);
+    const empty = engine.store.count(table) === 0;
+    if (reason !== undefined && empty)
+      await engine.commit(() => state.setProgress(table, { state: 'skipped', error: reason }));
+    else if (row?.state !== 'skipped') await finishTable(engine, table);
+  }
+}

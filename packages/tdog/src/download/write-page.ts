@@ -1,0 +1,37 @@
+import type { Engine } from '../engine.ts';
+import { childTable, emptyFlat, flatten, type Flat } from '../model/flatten.ts';
+import type { TableModel } from '../model/table-model.ts';
+import { isObject, type StripeObject } from '../model/values.ts';
+import type { WriteOptions } from '../sqlite/store.ts';
+
+/** Flattens the objects of a page of one table (or, for a list of several kinds, of these tables). */
+export function flattenPage(
+  engine: Engine,
+  tables: readonly string[],
+  data: readonly unknown[],
+  parent: string | undefined,
+): Flat {
+  const flat = emptyFlat();
+  const { model } = engine.store;
+  for (const object of data) {
+    if (!isObject(object)) continue;
+    const table = childTable(model, tables, object);
+    if (table !== undefined) flatten(model, table, object, parent, flat);
+  }
+  return flat;
+}
+
+/** Writes inside the running transaction, and notes what is left to read. */
+export function writeFlat(engine: Engine, flat: Flat, options: WriteOptions = {}): number {
+  const changes = engine.store.write(flat, options);
+  const todo = engine.state.todo();
+  for (const rest of flat.remainders) todo.add(`rest:${rest.list}`, rest.parentId);
+  return changes;
+}
+
+/** Flattens one object of a known table. */
+export function flattenOne(engine: Engine, table: TableModel, object: StripeObject): Flat {
+  const flat = emptyFlat();
+  flatten(engine.store.model, table, object, undefined, flat);
+  return flat;
+}

@@ -1,0 +1,256 @@
+import { retrieve, retrievePathOf } from '../download/todo.ts';
+import { writeFlat } from '../download/write-page.ts';
+import type { Engine } from '../engine.ts';
+import { emptyFlat, flatten } from '../model/flatten.ts';
+import type { TableModel } from '../model/table-model.ts';
+import { timestamp, type StripeObject } from '../model/values.ts';
+import type { StripeEvent } from '../options.ts';
+import { ApiProblem } from '../stripe/problem.ts';
+import { applyEffects, applyWithoutObject } from './effects.ts';
+import { isLegacy, objectIdOf, objectKindOf, storeEvents, wakeLegacy } from './store-events.ts';
+
+/** Where a batch of events comes from. */
+export interface BatchSource {
+  /** Events older than this (unix seconds) come late: their order among those applied before is not known. */
+  readonly horizon: number | undefined;
+  /** Runs in the batch's transaction: the cursor moves with the rows. */
+  readonly also?: () => void;
+}
+
+/** What is done with one event. */
+type Decision =
+  | { readonly kind: 'store' }
+  | { readonly kind: 'apply'; readonly table: TableModel; readonly id: string }
+  | { readonly kind: 'delete'; readonly table: TableModel; readonly id: string }
+  | { readonly kind: 'fetch'; readonly table: TableModel; readonly id: string; readonly path: string };
+
+/** Types that end in `.deleted` although the object lives on: cancelled, detached, ended, or still referred to. */
+const ROW_STAYS: ReadonlySet<string> = new Set([
+  'customer.subscription.deleted',
+  'customer.source.deleted',
+  'customer.discount.deleted',
+  'coupon.deleted',
+]);
+
+/** Fetches of one batch at once; the gate limits them further. */
+const FETCHERS = 16;
+
+/**
+ * Applies events, oldest first, in one transaction. Events that are known already are skipped, stale ones only kept;
+ * those of another API version, and those whose place in the order is not sure, make the object be read by its id,
+ * once per batch. Returns the number of events that were new.
+ */
+export async function applyEvents(
+  engine: Engine,
+  events: readonly StripeEvent[],
+  source: BatchSource,
+): Promise<number> {
+  const fresh = events.filter((event) => !isKnown(engine, event.id));
+  if (fresh.length === 0) {
+    if (source.also !== undefined) await engine.commit(source.also);
+    return 0;
+  }
+  await engine.commit(() => wakeLegacy(engine, fresh.map(objectKindOf)));
+  const decisions = decideAll(engine, fresh, source.horizon);
+  const mark = engine.touched.mark();
+  const fetched = await fetchAll(engine, decisions);
+  await engine.commit(() => {
+    const stored = new Set(storeEvents(engine, fresh).map((event) => event.id));
+    for (const [event, decision] of decisions) {
+      if (!stored.has(event.id)) continue;
+      if (decision.kind === 'apply') applyObject(engine, decision.table, event);
+      else if (decision.kind === 'delete') deleteRow(engine, decision.table, decision.id, event);
+      if (decision.kind === 'store') {
+        if (objectIdOf(event) === undefined) applyWithoutObject(engine, event);
+      } else applyEffects(engine, event, decision.kind === 'fetch');
+    }
+    for (const one of fetched.values()) writeFetched(engine, one, mark);
+    source.also?.();
+  });
+  engine.counters.events += fresh.length;
+  return fresh.length;
+}
+
+function isKnown(engine: Engine, id: string): boolean {
+  return engine.store.db.prepare('SELECT 1 FROM events WHERE id = ?').get(id) !== undefined;
+}
+
+function decideAll(
+  engine: Engine,
+  events: readonly StripeEvent[],
+  horizon: number | undefined,
+): ReadonlyMap<StripeEvent, Decision> {
+  const newest = engine.store.db.prepare(
+    'SELECT max(created) AS created FROM events WHERE object_id = ? AND object IS ?',
+  );
+  const decisions = new Map<StripeEvent, Decision>();
+  // Of one object in one batch, the list's order holds; a read of it settles the whole batch.
+  const byObject = new Map<string, StripeEvent[]>();
+  for (const event of events) {
+    const target = targetOf(engine, event);
+    if (target === undefined) {
+      decisions.set(event, { kind: 'store' });
+      continue;
+    }
+    const applied = newest.get(target.id, objectKindOf(event) ?? null)?.['created'];
+    const decision = decide(
+      engine,
+      event,
+      target,
+      typeof applied === 'string' ? applied : undefined,
+      horizon,
+    );
+    decisions.set(event, decision);
+    const key = `${target.table.name} ${target.id}`;
+    const list = byObject.get(key);
+    if (list === undefined) byObject.set(key, [event]);
+    else list.push(event);
+  }
+  for (const list of byObject.values()) settle(list, decisions);
+  return decisions;
+}
+
+/** When the last event of an object deletes it, nothing before needs a read; a read makes the earlier states idle. */
+function settle(list: readonly StripeEvent[], decisions: Map<StripeEvent, Decision>): void {
+  const last = list.at(-1);
+  const end = last === undefined ? undefined : decisions.get(last);
+  const deleted = end?.kind === 'delete';
+  const fetches = list.some((event) => decisions.get(event)?.kind === 'fetch');
+  for (const event of list) {
+    const decision = decisions.get(event);
+    if (event === last || decision === undefined) continue;
+    if ((deleted && decision.kind === 'fetch') || (fetches && !deleted && decision.kind === 'apply'))
+      decisions.set(event, { kind: 'store' });
+  }
+}
+
+function targetOf(
+  engine: Engine,
+  event: StripeEvent,
+): { readonly table: TableModel; readonly id: string } | undefined {
+  if (objectIdOf(event) === undefined && objectKindOf(event) !== 'cash_balance') return undefined;
+  const table = engine.store.model.tableOf(event.data.object);
+  const id = table?.idOf(event.data.object, undefined);
+  return table === undefined || id === undefined ? undefined : { table, id };
+}
+
+function decide(
+  engine: Engine,
+  event: StripeEvent,
+  target: { readonly table: TableModel; readonly id: string },
+  applied: string | undefined,
+  horizon: number | undefined,
+): Decision {
+  const { table, id } = target;
+  const created = timestamp(event.created);
+  // Something newer of this object was applied: this event is history.
+  if (applied !== undefined && applied > created) return { kind: 'store' };
+  const path = retrievePathOf(table, id, event.data.object);
+  const readable = path !== undefined && !engine.unreadable.has(table.name);
+  const unsure = applied === created || (horizon !== undefined && event.created < horizon);
+  if (unsure && readable) return { kind: 'fetch', table, id, path };
+  if (isDeletion(event)) return { kind: 'delete', table, id };
+  if (event.type === 'coupon.deleted') return { kind: 'apply', table, id };
+  if (readable && !isSameVersion(event.api_version, engine.options.stripe.apiVersion))
+    return { kind: 'fetch', table, id, path };
+  return { kind: 'apply', table, id };
+}
+
+/** Whether an event says that its object is gone. */
+export function isDeletion(event: StripeEvent): boolean {
+  return (
+    (event.type.endsWith('.deleted') && !ROW_STAYS.has(event.type)) || event.data.object['deleted'] === true
+  );
+}
+
+/**
+ * Whether an event's object has the shape that the mirror asks for. Versions of one release (`.dahlia`) only gain
+ * properties: a newer one of the same release will do.
+ */
+export function isSameVersion(version: string | null | undefined, pinned: string): boolean {
+  if (version === null || version === undefined) return false;
+  if (version === pinned) return true;
+  const [date, release] = version.split('.');
+  const [pinnedDate, pinnedRelease] = pinned.split('.');
+  return release !== undefined && release === pinnedRelease && (date ?? '') > (pinnedDate ?? '');
+}
+
+function applyObject(engine: Engine, table: TableModel, event: StripeEvent): void {
+  const flat = emptyFlat();
+  const object: StripeObject =
+    event.type === 'coupon.deleted' ? { ...event.data.object, valid: false } : event.data.object;
+  flatten(engine.store.model, table, object, undefined, flat);
+  writeFlat(engine, flat);
+  for (const write of flat.writes) engine.touched.add(write.table.name, write.id);
+}
+
+function deleteRow(engine: Engine, table: TableModel, id: string, event: StripeEvent): void {
+  engine.store.remove(table, id, event.data.object);
+  engine.touched.add(table.name, id);
+}
+
+interface Fetched {
+  readonly table: TableModel;
+  readonly id: string;
+  /** `missing`: Stripe does not have it. `payload`: it cannot be read; the event's own object is the best there is. */
+  readonly result: StripeObject | 'missing' | 'payload';
+  readonly event: StripeEvent;
+}
+
+async function fetchAll(
+  engine: Engine,
+  decisions: ReadonlyMap<StripeEvent, Decision>,
+): Promise<ReadonlyMap<string, Fetched>> {
+  const wanted = new Map<string, { decision: Decision & { kind: 'fetch' }; event: StripeEvent }>();
+  for (const [event, decision] of decisions)
+    if (decision.kind === 'fetch') wanted.set(`${decision.table.name} ${decision.id}`, { decision, event });
+  const fetched = new Map<string, Fetched>();
+  const queue = [...wanted];
+  await Promise.all(
+    Array.from({ length: Math.min(FETCHERS, queue.length) }, async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [key, { decision, event }] = next;
+        fetched.set(key, { ...decision, event, result: await fetchOne(engine, decision, event) });
+      }
+    }),
+  );
+  return fetched;
+}
+
+async function fetchOne(
+  engine: Engine,
+  decision: Decision & { kind: 'fetch' },
+  event: StripeEvent,
+): Promise<Fetched['result']> {
+  const { table, id, path } = decision;
+  try {
+    return (await retrieve(engine, table, path, 'refetch')) ?? 'missing';
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || error.kind === 'stopped' || error.kind === 'refused') throw error;
+    if (error.kind === 'no-endpoint' && isLegacy(event)) return 'payload';
+    engine.logger.warn({ table: table.name, id, status: error.status }, `stripe: ${error.message}`);
+    // One object (or one missing permission) must not hold up all others: it is read again later.
+    if (error.kind === 'forbidden') engine.unreadable.add(table.name);
+    else await engine.commit(() => engine.state.todo().add(`get:${table.name}`, id));
+    return 'payload';
+  }
+}
+
+function writeFetched(engine: Engine, fetched: Fetched, mark: number): void {
+  const { table, id, result, event } = fetched;
+  // A webhook may have brought something newer while the answer was on its way.
+  if (engine.touched.since(table.name, id, mark)) return;
+  if (result === 'missing') {
+    if (table.name === 'coupons') return;
+    if (!engine.store.remove(table, id))
+      engine.store.noteMissing(table.name, id, { id, object: table.spec.object, deleted: true });
+  } else if (result === 'payload') {
+    if (isDeletion(event)) engine.store.remove(table, id, event.data.object);
+    else applyObject(engine, table, event);
+  } else {
+    const flat = emptyFlat();
+    flatten(engine.store.model, table, result, undefined, flat);
+    writeFlat(engine, flat);
+    for (const write of flat.writes) engine.touched.add(write.table.name, write.id);
+  }
+}

@@ -1,0 +1,150 @@
+import type { Engine } from '../engine.ts';
+import type { StripeEvent } from '../options.ts';
+import { timestamp } from '../model/values.ts';
+import { ApiProblem } from '../stripe/problem.ts';
+import { applyEvents } from './apply.ts';
+import { isEvent } from './store-events.ts';
+
+/** Events may turn up in the list after newer ones: this much is read again. */
+const OVERLAP_SECONDS = 300;
+/** How often the overlap is read again. */
+const OVERLAP_EVERY_MS = 60_000;
+/** Stripe forgets events after 30 days; from here on a reconcile is due. */
+export const MAX_BEHIND_SECONDS: number = 28 * 86_400;
+
+/** What one poll found. */
+export interface PollResult {
+  readonly events: number;
+  /** The gap is too old for events: everything must be compared. */
+  readonly tooFarBehind: boolean;
+}
+
+/** Reads and applies what is new since the cursor, oldest first; each page is committed with its cursor. */
+export async function pollEvents(engine: Engine): Promise<PollResult> {
+  const { state } = engine;
+  if (state.get('events') === 'forbidden') return { events: 0, tooFarBehind: false };
+  let events = 0;
+  for (;;) {
+    const cursor = state.get('cursor');
+    let page: readonly StripeEvent[];
+    let more: boolean;
+    try {
+      ({ page, more } = cursor === undefined ? await fromTheBeginning(engine) : await after(engine, cursor));
+    } catch (error) {
+      if (
+        !(error instanceof ApiProblem) ||
+        (error.kind !== 'missing' && error.kind !== 'rejected') ||
+        cursor === undefined
+      )
+        throw error;
+      engine.logger.warn('stripe no longer knows the last event that was applied; going on by time');
+      if (isTooOld(engine)) return { events, tooFarBehind: true };
+      events += await readOverlap(engine);
+      return { events, tooFarBehind: false };
+    }
+    const horizon = Number(state.get('horizon') ?? '0');
+    const newest = page.at(-1);
+    events += await applyEvents(engine, page, {
+      horizon,
+      also: () => {
+        if (newest !== undefined) {
+          state.set('cursor', newest.id);
+          state.set('horizon', String(Math.max(horizon, newest.created)));
+        }
+      },
+    });
+    if (!more) return { events, tooFarBehind: false };
+  }
+}
+
+/** Whether the file is so old that events of the time between may be gone. */
+export function isTooOld(engine: Engine): boolean {
+  const { state, options } = engine;
+  if (!options.ownBase && state.get('events') === undefined && state.get('current_ms') === undefined)
+    return false;
+  const current = Number(state.get('current_ms') ?? state.get('stamped_ms') ?? String(options.now()));
+  return options.now() - current > MAX_BEHIND_SECONDS * 1_000;
+}
+
+/** Pages walk forward with `ending_before`: the page next to the cursor, newest first inside. */
+async function after(
+  engine: Engine,
+  cursor: string,
+): Promise<{ page: readonly StripeEvent[]; more: boolean }> {
+  const page = await list(engine, `ending_before=${encodeURIComponent(cursor)}`);
+  return { page: page.events.toReversed(), more: page.more };
+}
+
+/** There were no events at all when the download began: all that there are now are new. */
+async function fromTheBeginning(engine: Engine): Promise<{ page: readonly StripeEvent[]; more: boolean }> {
+  const all: StripeEvent[] = [];
+  let cursor: string | undefined;
+  for (;;) {
+    const page = await list(
+      engine,
+      cursor === undefined ? '' : `starting_after=${encodeURIComponent(cursor)}`,
+    );
+    all.push(...page.events);
+    cursor = page.events.at(-1)?.id;
+    if (!page.more || cursor === undefined) return { page: all.toReversed(), more: false };
+  }
+}
+
+/** Reads the last minutes again, for events that came late. Returns the number of new ones. */
+export async function readOverlap(engine: Engine): Promise<number> {
+  const horizon = Number(engine.state.get('horizon') ?? '0');
+  if (horizon === 0 || engine.state.get('events') === 'forbidden') return 0;
+  const late: StripeEvent[] = [];
+  let cursor: string | undefined;
+  for (;;) {
+    const page = await list(
+      engine,
+      `created[gte]=${horizon - OVERLAP_SECONDS}${cursor === undefined ? '' : `&starting_after=${encodeURIComponent(cursor)}`}`,
+    );
+    late.push(...page.events);
+    cursor = page.events.at(-1)?.id;
+    if (!page.more || cursor === undefined) break;
+  }
+  const newest = late[0];
+  const knownBefore = engine.state.get('cursor');
+  return applyEvents(engine, late.toReversed(), {
+    horizon,
+    also: () => {
+      // What is newer than the cursor has been applied here too.
+      if (newest !== undefined && newest.created > horizon && knownBefore === engine.state.get('cursor')) {
+        engine.state.set('cursor', newest.id);
+        engine.state.set('horizon', String(newest.created));
+      }
+    },
+  });
+}
+
+/** Decides when {@link readOverlap} is due. */
+export function createOverlapClock(now: () => number): { due(): boolean } {
+  let last = now();
+  return {
+    due: () => {
+      if (now() - last < OVERLAP_EVERY_MS) return false;
+      last = now();
+      return true;
+    },
+  };
+}
+
+async function list(
+  engine: Engine,
+  query: string,
+): Promise<{ events: readonly StripeEvent[]; more: boolean }> {
+  const page = await engine.api.list(`/v1/events?limit=100${query === '' ? '' : `&${query}`}`, {
+    endpoint: 'GET /v1/events',
+    purpose: 'poll',
+    priority: () => 1e9,
+  });
+  return { events: (page.data as readonly unknown[]).filter(isEvent), more: page.has_more };
+}
+
+/** For mirror_status: everything up to now is applied. Written with the heartbeat, not with each poll. */
+export function noteCurrent(engine: Engine, ms: number): void {
+  engine.state.set('current_ms', String(ms));
+  engine.state.set('current_ts', timestamp(Math.floor(ms / 1_000)));
+}

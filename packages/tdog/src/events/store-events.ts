@@ -1,0 +1,75 @@
+import type { Engine } from '../engine.ts';
+import { LEGACY_TABLES } from '../model/legacy-tables.ts';
+import { toJson } from '../model/scrub.ts';
+import { isObject, timestamp, timestampMs } from '../model/values.ts';
+import type { StripeEvent } from '../options.ts';
+
+/** The id that an event is about, if its object has one that can be read again. */
+export function objectIdOf(event: StripeEvent): string | undefined {
+  const id = event.data.object['id'];
+  return typeof id === 'string' && id !== '' && !id.startsWith('upcoming_in') ? id : undefined;
+}
+
+/** The kind of the object that an event is about. */
+export function objectKindOf(event: StripeEvent): string | undefined {
+  const kind = event.data.object['object'];
+  return typeof kind === 'string' ? kind : undefined;
+}
+
+/** Whether `value` has the form of an event. */
+export function isEvent(value: unknown): value is StripeEvent {
+  return (
+    isObject(value) &&
+    typeof value['id'] === 'string' &&
+    typeof value['type'] === 'string' &&
+    typeof value['created'] === 'number' &&
+    isObject(value['data']) &&
+    isObject(value['data']['object'])
+  );
+}
+
+const LEGACY_KINDS: ReadonlyMap<string, string> = new Map(
+  LEGACY_TABLES.map((table) => [table.object, table.table]),
+);
+
+/** Keeps events for good, inside the running transaction. Returns those that were new. */
+export function storeEvents(engine: Engine, events: readonly StripeEvent[]): readonly StripeEvent[] {
+  const insert = engine.store.db.prepare(`INSERT INTO events
+    (id, object_id, object, type, created, api_version, previous_attributes, payload, insert_ts)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`);
+  const ts = timestampMs(engine.options.now());
+  const fresh: StripeEvent[] = [];
+  for (const event of events) {
+    if (!isEvent(event)) continue;
+    const previous = event.data.previous_attributes;
+    const { changes } = insert.run(
+      event.id,
+      objectIdOf(event) ?? null,
+      objectKindOf(event) ?? null,
+      event.type,
+      timestamp(event.created),
+      event.api_version ?? null,
+      previous === undefined ? null : toJson(previous),
+      toJson(event),
+      ts,
+    );
+    if (Number(changes) > 0) fresh.push(event);
+  }
+  if (fresh.length > 0) engine.store.touch();
+  return fresh;
+}
+
+/** Whether an event's object is of an API that is gone. */
+export function isLegacy(event: StripeEvent): boolean {
+  return LEGACY_KINDS.has(objectKindOf(event) ?? '');
+}
+
+/** Makes the tables of such objects, for these events. */
+export function wakeLegacy(engine: Engine, kinds: Iterable<string | undefined>): void {
+  for (const kind of kinds) {
+    const table = LEGACY_KINDS.get(kind ?? '');
+    if (table === undefined || engine.store.model.tables.has(table)) continue;
+    engine.store.wake(table);
+    engine.state.setProgress(table, { state: 'done', cursor: 'events', share: 1 });
+  }
+}

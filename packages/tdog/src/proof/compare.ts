@@ -1,0 +1,175 @@
+import { retrieve, retrievePathOf } from '../download/todo.ts';
+import { listsOf, type ListPlan } from '../download/lists.ts';
+import { flattenOne, writeFlat } from '../download/write-page.ts';
+import type { Engine } from '../engine.ts';
+import type { TableModel } from '../model/table-model.ts';
+import { timestamp } from '../model/values.ts';
+import { q } from '../sqlite/schema.ts';
+import type { Purpose } from '../stripe/api.ts';
+import { ApiProblem } from '../stripe/problem.ts';
+
+/** A stretch of creation times in unix seconds, `[gte, lt)`; both undefined = everything. */
+export interface Range {
+  readonly gte?: number;
+  readonly lt?: number;
+}
+
+/** How a comparison may act. */
+export interface CompareOptions {
+  readonly purpose: Purpose;
+  /** Rows that the list does not show and that are asked for by id, at most. */
+  readonly maxAsked: number;
+  readonly acceptDeletions: boolean;
+}
+
+/** What a comparison found. */
+export interface Comparison {
+  /** Objects that Stripe listed. */
+  readonly rows: number;
+  /** Ids whose row was missing, different or too many. */
+  readonly drift: readonly string[];
+  /** Rows that Stripe no longer has and that were left, as there were too many of them to believe. */
+  readonly heldBack: number;
+  readonly deleted: number;
+}
+
+/** A pass that would delete more than so many rows, and more than this part of a table, stops. */
+const MAX_DELETIONS = 100;
+const MAX_DELETED_PART = 0.05;
+
+/** Lists `range` of a table again, writes what differs, and asks by id for rows that the list does not show. */
+export async function compareTable(
+  engine: Engine,
+  table: TableModel,
+  range: Range,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const start = engine.touched.mark();
+  const startedAt = new Date(engine.options.now()).toISOString().slice(0, 23).replace('T', ' ');
+  const seen = new Set<string>();
+  const drift: string[] = [];
+  for (const plan of listsOf(table.spec)) await walkRange(engine, table, plan, range, options, seen, drift);
+  const missing: string[] = [];
+  let asked = 0;
+  for (const id of storedIds(engine, table, range, startedAt)) {
+    if (seen.has(id) || engine.touched.since(table.name, id, start)) continue;
+    const path = retrievePathOf(table, id, rowOf(engine, table, id));
+    if (path === undefined || table.spec.kind === 'singleton' || asked >= options.maxAsked) continue;
+    asked += 1;
+    const mark = engine.touched.mark();
+    const object = await retrieve(engine, table, path, options.purpose);
+    if (object === undefined) missing.push(id);
+    else if (!engine.touched.since(table.name, id, mark)) {
+      const changes = await engine.commit(() => writeFlat(engine, flattenOne(engine, table, object)));
+      if (changes > 0) drift.push(id);
+    }
+  }
+  const limit = Math.max(MAX_DELETIONS, engine.store.count(table.name) * MAX_DELETED_PART);
+  if (missing.length > limit && !options.acceptDeletions) {
+    engine.logger.error(
+      { table: table.name, rows: missing.length },
+      `${table.name}: Stripe no longer has ${missing.length} rows; nothing deleted. If that is right, run: tdog verify --accept-deletions`,
+    );
+    await engine.commit(() => engine.state.set(`held:${table.name}`, String(missing.length)));
+    return { rows: seen.size, drift: [...drift, ...missing], heldBack: missing.length, deleted: 0 };
+  }
+  // A coupon that is deleted stays as a row: discounts refer to it.
+  const gone = table.name === 'coupons' ? [] : missing;
+  if (gone.length > 0)
+    await engine.commit(() => {
+      for (const id of gone) engine.store.remove(table, id);
+      engine.state.set(`held:${table.name}`, undefined);
+    });
+  return { rows: seen.size, drift: [...drift, ...gone], heldBack: 0, deleted: gone.length };
+}
+
+async function walkRange(
+  engine: Engine,
+  table: TableModel,
+  plan: ListPlan,
+  range: Range,
+  options: CompareOptions,
+  seen: Set<string>,
+  drift: string[],
+): Promise<void> {
+  let cursor: string | undefined;
+  let expand = plan.expand.length > 0;
+  for (;;) {
+    const query = [
+      ...(plan.paged ? ['limit=100'] : []),
+      ...(plan.windows && range.gte !== undefined ? [`created[gte]=${range.gte}`] : []),
+      ...(plan.windows && range.lt !== undefined ? [`created[lt]=${range.lt}`] : []),
+      ...(cursor === undefined ? [] : [`starting_after=${encodeURIComponent(cursor)}`]),
+      ...plan.params,
+      ...(expand ? plan.expand.map((path) => `expand[]=${path}`) : []),
+    ];
+    const path = query.length === 0 ? plan.path : `${plan.path}?${query.join('&')}`;
+    const get = {
+      endpoint: `GET ${plan.path}`,
+      purpose: options.purpose,
+      maxAttempts: 6,
+      priority: () => -1e7,
+    };
+    const mark = engine.touched.mark();
+    let page;
+    try {
+      page = plan.single
+        ? { data: [await engine.api.get(path, get)], has_more: false }
+        : await engine.api.list(path, get);
+    } catch (error) {
+      if (!(error instanceof ApiProblem)) throw error;
+      if (expand && (error.kind === 'forbidden' || error.kind === 'rejected')) {
+        expand = false;
+        continue;
+      }
+      if (plan.optional && (error.kind === 'rejected' || error.kind === 'no-endpoint')) return;
+      throw error;
+    }
+    await engine.commit(
+      () => {
+        for (const object of page.data) {
+          const id = table.idOf(object, undefined);
+          if (id === undefined) continue;
+          if (engine.touched.since(table.name, id, mark)) continue;
+          if (writeFlat(engine, flattenOne(engine, table, object)) > 0) drift.push(id);
+        }
+      },
+      () => undefined,
+    );
+    for (const object of page.data) {
+      const id = table.idOf(object, undefined);
+      if (id !== undefined) seen.add(id);
+    }
+    const last = page.data.at(-1)?.['id'];
+    if (!page.has_more || !plan.paged || typeof last !== 'string') return;
+    cursor = last;
+  }
+}
+
+/** Stored ids of the range that were there before the comparison began. */
+function storedIds(engine: Engine, table: TableModel, range: Range, before: string): readonly string[] {
+  const created = createdColumn(table);
+  const where = ['insert_ts < ?'];
+  const values: string[] = [before];
+  if (created !== undefined && range.gte !== undefined) {
+    where.push(`${q(created)} >= ?`);
+    values.push(timestamp(range.gte));
+  }
+  if (created !== undefined && range.lt !== undefined) {
+    where.push(`${q(created)} < ?`);
+    values.push(timestamp(range.lt));
+  }
+  return engine.store.db
+    .prepare(`SELECT id FROM ${q(table.name)} WHERE ${where.join(' AND ')}`)
+    .all(...values)
+    .map((row) => String(row['id']));
+}
+
+/** The column that the list's `created[…]` filters by. */
+export function createdColumn(table: TableModel): string | undefined {
+  return table.columns.find((column) => column.name === 'created' || column.name === 'date_ts')?.name;
+}
+
+function rowOf(engine: Engine, table: TableModel, id: string): Record<string, unknown> | undefined {
+  return engine.store.db.prepare(`SELECT * FROM ${q(table.name)} WHERE id = ?`).get(id);
+}

@@ -1,0 +1,126 @@
+import type { Engine } from './engine.ts';
+import { planFanOuts, workTodo } from './download/todo.ts';
+import { listsOf } from './download/lists.ts';
+import { pollEvents } from './events/poll.ts';
+import { compareTable } from './proof/compare.ts';
+import { writeProof } from './proof/reconcile.ts';
+import { readTails } from './proof/tails.ts';
+import { resolveOptions, type SyncOptions } from './options.ts';
+import { timestampMs } from './model/values.ts';
+import { withEngine } from './run.ts';
+import { ApiProblem } from './stripe/problem.ts';
+
+/** Options of {@link verify}: those of the engine; `watch` and the hooks do not matter. */
+export type VerifyOptions = Omit<SyncOptions, 'watch' | 'pollIntervalMs'>;
+
+/** One table's line of {@link VerifyResult}. */
+export interface VerifyTable {
+  readonly table: string;
+  /** Objects that Stripe listed. */
+  readonly rows: number;
+  /** Rows that were missing, different or too many. */
+  readonly drift: number;
+  readonly repaired: number;
+  /** Rows moved to td_deleted; part of `drift`. */
+  readonly deleted: number;
+  /** Rows that would be deleted, were there not too many of them: see `acceptDeletions`. */
+  readonly heldBack: number;
+  /** Why the table could not be compared. */
+  readonly error: string | undefined;
+}
+
+/** Answer of {@link verify}. */
+export interface VerifyResult {
+  /** No drift, and every table was compared. */
+  readonly ok: boolean;
+  readonly tables: readonly VerifyTable[];
+  readonly requests: number;
+  readonly seconds: number;
+}
+
+/**
+ * Lists everything again, compares each row with the file and repairs what differs.
+ *
+ * @throws SyncError as Sync.run does
+ */
+export async function verify(options: VerifyOptions, signal?: AbortSignal): Promise<VerifyResult> {
+  const resolved = resolveOptions(options);
+  const started = resolved.now();
+  return withEngine(resolved, signal, async (engine) => {
+    await pollEvents(engine);
+    await readTails(engine);
+    await workTodo(engine, 'verify');
+    const begun = timestampMs(resolved.now());
+    const compared: {
+      table: string;
+      rows: number;
+      drift: readonly string[];
+      deleted: number;
+      heldBack: number;
+      error?: string;
+    }[] = [];
+    for (const table of engine.store.model.tables.values()) {
+      const progress = engine.state.progress(table.name);
+      if (listsOf(table.spec).length === 0 || progress?.state !== 'done') continue;
+      try {
+        compared.push({
+          table: table.name,
+          ...(await compareTable(
+            engine,
+            table,
+            {},
+            {
+              purpose: 'verify',
+              maxAsked: Infinity,
+              acceptDeletions: resolved.acceptDeletions,
+            },
+          )),
+        });
+      } catch (error) {
+        if (!(error instanceof ApiProblem) || error.kind === 'stopped' || error.kind === 'refused')
+          throw error;
+        compared.push({
+          table: table.name,
+          rows: 0,
+          drift: [],
+          deleted: 0,
+          heldBack: 0,
+          error: error.message,
+        });
+      }
+    }
+    await engine.commit(() => planFanOuts(engine));
+    await workTodo(engine, 'verify');
+    // What changed at Stripe while it was being compared is no drift.
+    await pollEvents(engine);
+    const tables = compared.map((one): VerifyTable => {
+      const drift = one.drift.filter((id) => !changedSince(engine, id, begun)).length;
+      return {
+        table: one.table,
+        rows: one.rows,
+        drift,
+        repaired: Math.max(0, drift - one.heldBack),
+        deleted: one.deleted,
+        heldBack: one.heldBack,
+        error: one.error,
+      };
+    });
+    await engine.commit(() => {
+      for (const one of tables)
+        if (one.error === undefined) writeProof(engine, one.table, 'all', one.rows, one.drift, one.repaired);
+    });
+    return {
+      ok: tables.every((one) => one.drift === 0 && one.error === undefined),
+      tables,
+      requests: engine.api.requests,
+      seconds: (resolved.now() - started) / 1_000,
+    };
+  });
+}
+
+function changedSince(engine: Engine, id: string, since: string): boolean {
+  return (
+    engine.store.db.prepare('SELECT 1 FROM events WHERE object_id = ? AND insert_ts >= ?').get(id, since) !==
+    undefined
+  );
+}

@@ -1,0 +1,110 @@
+import { createPollClock, readAllowance, type Allowance } from './allowance.ts';
+import { workTodo } from './download/todo.ts';
+import type { Engine } from './engine.ts';
+import { applyEvents } from './events/apply.ts';
+import { createOverlapClock, pollEvents, readOverlap } from './events/poll.ts';
+import { isEvent } from './events/store-events.ts';
+import type { Meter } from './meter.ts';
+import { createProver } from './proof/prover.ts';
+import { reconcile } from './proof/reconcile.ts';
+import { readTails } from './proof/tails.ts';
+import { ApiProblem } from './stripe/problem.ts';
+import type { Control } from './sync.ts';
+
+/** How often the allowance is counted anew. */
+const ALLOWANCE_EVERY_MS = 60_000;
+/** While the key is refused: how often the engine itself asks again. */
+const REST_MS = 600_000;
+/** How often lists without events are read again, at least this far apart. */
+const TAILS_EVERY_MS = 900_000;
+
+/** Keeps the file current until the signal aborts. */
+export async function watch(engine: Engine, control: Control, meter: Meter): Promise<void> {
+  const { options, signal } = engine;
+  const clock = createPollClock({
+    fixedMs: options.pollIntervalMs,
+    ownBase: options.ownBase,
+    now: options.now,
+  });
+  const overlap = createOverlapClock(options.now);
+  const prover = createProver(engine);
+  let allowance: Allowance = readAllowance(engine);
+  let allowanceAt = options.now();
+  let tailsAt = options.now();
+  control.phase = 'watching';
+  while (!signal.aborted) {
+    const begun = performance.now();
+    try {
+      if (control.keyVerdict === 'refused') await rest(engine, control);
+      if (signal.aborted) return;
+      if (control.looked) clock.lively();
+      control.looked = false;
+      let events = await applyIncoming(engine, control);
+      const polled = await pollEvents(engine);
+      events += polled.events;
+      if (polled.tooFarBehind) await reconcile(engine);
+      if (overlap.due()) events += await readOverlap(engine);
+      control.lastPollAt = options.now();
+      if (events > 0) clock.lively();
+      if (events > 0 || options.now() - tailsAt > TAILS_EVERY_MS) {
+        const all = options.now() - tailsAt > TAILS_EVERY_MS;
+        await readTails(engine, all);
+        if (all) tailsAt = options.now();
+      }
+      if (engine.state.todo().count() > 0)
+        await workTodo(engine, 'fan-out', () => control.incoming.length > 0 || control.looked);
+      if (events > 0 || meter.due()) await engine.commit(() => meter.beat(engine));
+      if (options.now() - allowanceAt > ALLOWANCE_EVERY_MS) {
+        allowance = readAllowance(engine);
+        allowanceAt = options.now();
+      }
+      control.pollIntervalMs = clock.interval(allowance);
+      if (events === 0) await prover.step(allowance, () => control.incoming.length > 0 || control.looked);
+    } catch (error) {
+      if (!(error instanceof ApiProblem)) throw error;
+      if (error.kind === 'stopped') return;
+      if (error.kind === 'limited') throw error;
+      if (error.kind !== 'refused')
+        engine.logger.warn({ status: error.status, requestId: error.requestId }, `stripe: ${error.message}`);
+    }
+    await wait(control, signal, control.pollIntervalMs - (performance.now() - begun));
+  }
+}
+
+/** A refused key: no requests until Stripe is known to accept it again, or it is time to ask once more. */
+async function rest(engine: Engine, control: Control): Promise<void> {
+  control.phase = 'resting';
+  engine.logger.warn('stripe refuses the key; resting until it is accepted again');
+  const asked = engine.options.now();
+  while (!engine.signal.aborted && control.keyVerdict === 'refused') {
+    const left = asked + REST_MS - engine.options.now();
+    if (left <= 0) break;
+    await wait(control, engine.signal, left);
+  }
+  control.phase = 'watching';
+}
+
+async function applyIncoming(engine: Engine, control: Control): Promise<number> {
+  const events = control.incoming
+    .splice(0)
+    .filter((event) => isEvent(event) && event.livemode === engine.account.livemode);
+  if (events.length === 0) return 0;
+  events.sort((a, b) => a.created - b.created);
+  return applyEvents(engine, events, { horizon: undefined });
+}
+
+/** Waits, unless somebody looks, a webhook comes or the engine stops. */
+async function wait(control: Control, signal: AbortSignal, ms: number): Promise<void> {
+  if (signal.aborted || control.looked || control.incoming.length > 0) return;
+  await new Promise<void>((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', finish);
+      control.wake = () => undefined;
+      resolve();
+    };
+    const timer = setTimeout(finish, Math.max(0, ms));
+    signal.addEventListener('abort', finish, { once: true });
+    control.wake = finish;
+  });
+}
