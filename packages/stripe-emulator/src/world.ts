@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { ownAccount } from './api/account.ts';
+import { balanceObject, balances } from './api/balance.ts';
 import type { Account, RequestFacts } from './api/context.ts';
 import { readRoutes } from './api/routes.ts';
 import { EmulatorError } from './errors.ts';
@@ -13,7 +14,11 @@ import { SyntheticBase } from './synthetic/base.ts';
 import { Replayed } from './timeline/replayed.ts';
 import { readTimeline } from './timeline/timeline.ts';
 import type { EmulatorState, StripeEvent, StripeObject } from './types.ts';
+import { Activity } from './live/activity.ts';
+import { AutomaticPayouts } from './live/payouts.ts';
+import { Pulse } from './live/pulse.ts';
 import { randomId } from './write/ids.ts';
+import { Schedule } from './write/schedule.ts';
 
 /** The account, what serves it, and what moves it. */
 export interface World {
@@ -35,6 +40,9 @@ function demoAccount(seed: number): string {
   for (let i = 0; i < 10; i++, rest = Math.floor(rest / 7) + i * 131) id += letters[rest % 62];
   return id;
 }
+
+/** Events that are kept at the most: a demo that runs for months must not fill the disk. */
+const eventsKept = 200_000;
 
 /** What a state file says about the account it is of. */
 interface Kept {
@@ -107,10 +115,17 @@ export function createWorld(options: ResolvedOptions, logger: Logger): World {
         currency: 'gbp',
         url: 'https://fernbrook.example',
       }),
-    balance: () => ({ object: 'balance', available: [], livemode: false, pending: [] }),
+    balance: () => balanceObject(balances(store, base, live || !base ? seconds() : kept.opened)),
+    nextInvoiceNumber: () => {
+      if (base === undefined) return undefined;
+      const n = Number(journal.setting('invoice number') ?? 0) + 1;
+      journal.set('invoice number', String(n));
+      return `FERN-9${String(n).padStart(7, '0')}`;
+    },
     eventVisible: () => true,
     emit: (type, object, previous, request) => emit(type, object, previous, request),
   };
+  let told = 0;
   const emit = (
     type: string,
     object: StripeObject,
@@ -130,8 +145,11 @@ export function createWorld(options: ResolvedOptions, logger: Logger): World {
       type,
     };
     store.put(event, created);
+    told++;
     return event;
   };
+  const schedule = new Schedule(account);
+  const pulse = timeline === undefined ? createPulse() : undefined;
   const replayed = timeline === undefined ? undefined : new Replayed(timeline, store);
   replayed?.advance(
     ('timeline' in source ? source.untilStep : undefined) ?? timeline?.seen.length ?? 0,
@@ -170,6 +188,43 @@ export function createWorld(options: ResolvedOptions, logger: Logger): World {
     },
     once: (_info, _params, work) => work(),
   };
+  /** Lets time pass: what is due happens, and, when the account is alive, more than that. */
+  function createPulse(): Pulse {
+    store.onPut((object) => schedule.note(object));
+    for (const object of ['subscription', 'invoice', 'payout', 'balance_transaction']) {
+      for (const row of journal.walk({ object, direction: 'older' })) schedule.note(row.object());
+    }
+    const actor = { account, request: undefined, at: seconds() };
+    const alive = live && base !== undefined;
+    if (alive) wake(base);
+    const payouts = alive ? new AutomaticPayouts(actor, base) : undefined;
+    const activity = alive ? new Activity(account, base) : undefined;
+    return new Pulse(
+      {
+        due: (limit) => journal.transaction(() => schedule.run(limit)),
+        act: activity && (() => journal.transaction(() => activity.act())),
+        minute: () => {
+          journal.prune('event', seconds() - 31 * 86_400, eventsKept);
+          if (payouts) journal.transaction(() => payouts.run({ ...actor, at: seconds() }));
+        },
+        events: () => told,
+        eventsPerSecond: synthetic?.liveEventsPerSecond ?? 0,
+        now: options.now,
+      },
+      logger,
+    );
+  }
+
+  /** What the history left unfinished goes on. */
+  function wake(history: SyntheticBase): void {
+    for (const { id, periodEnd } of history.running())
+      schedule.push({ at: periodEnd, object: 'subscription', id });
+    const recent = kept.opened - 45 * 86_400;
+    for (const object of ['invoice', 'payout']) {
+      for (const row of history.walk({ object, direction: 'older', from: recent }))
+        schedule.note(row.object());
+    }
+  }
   logger.debug({ account: account.id }, 'emulator: account is ready');
   return {
     account,
@@ -189,8 +244,11 @@ export function createWorld(options: ResolvedOptions, logger: Logger): World {
       },
       requests: () => requests,
     },
-    start: () => undefined,
-    stop: async () => journal.close(),
+    start: () => pulse?.start(),
+    stop: async () => {
+      pulse?.stop();
+      journal.close();
+    },
     advance: (step) => {
       if (replayed === undefined) throw new EmulatorError('EMULATOR_STEP', 'there is no timeline to advance');
       replayed.advance(step);

@@ -17,6 +17,8 @@ export interface Account {
   own(): StripeObject;
   /** What GET /v1/balance answers. */
   balance(): Record<string, unknown>;
+  /** The next invoice number, where the account and not each customer counts its invoices. */
+  nextInvoiceNumber(): string | undefined;
   /** Events that faults hide from lists. */
   eventVisible(event: { id: string; created: number }): boolean;
   /** Stores the object and tells about it. */

@@ -12,10 +12,16 @@ export function createdOf(object: StripeObject, fallback: number): number {
 export class Store {
   readonly journal: Journal;
   readonly #base: Layer | undefined;
+  readonly #onPut: ((object: StripeObject) => void)[] = [];
 
   constructor(journal: Journal, base?: Layer) {
     this.journal = journal;
     this.#base = base;
+  }
+
+  /** Calls back for each object that is stored from now on. */
+  onPut(listener: (object: StripeObject) => void): void {
+    this.#onPut.push(listener);
   }
 
   /** The row, also when it is deleted or hidden. */
@@ -34,6 +40,7 @@ export class Store {
     const known = this.find(object.object, object.id);
     const place: Key | undefined = known && { created: known.created, seq: known.seq };
     this.journal.put(object, created, flags ?? (known ? known.flags & flagHidden : 0), place);
+    for (const listener of this.#onPut) listener(object);
   }
 
   /** Marks as deleted; the last state stays for a stub. */

@@ -258,12 +258,11 @@ export class SyntheticBase implements Layer {
     }
   }
 
-  /** Balance by currency at the history's end: paid out is gone. */
-  balance(): Map<string, { available: number; pending: number }> {
-    const { end } = this.#options;
+  /** Balance by currency: what is available at a moment, and what is not yet. Payouts have left. */
+  balance(at: number): Map<string, { available: number; pending: number }> {
     const result = new Map<string, { available: number; pending: number }>();
-    const available = this.#ledger.sum((at) => at <= end);
-    const pending = this.#ledger.sum((at) => at > end);
+    const available = this.#ledger.sum((on) => on <= at);
+    const pending = this.#ledger.sum((on) => on > at);
     for (const [currency, sum] of available) {
       const paid = this.#payouts.reduce(
         (total, one) => total + (one.currency === currency ? Number(one.payout['amount']) : 0),
@@ -272,6 +271,16 @@ export class SyntheticBase implements Layer {
       result.set(currency, { available: sum - paid, pending: pending.get(currency) ?? 0 });
     }
     return result;
+  }
+
+  /** The id of a customer by number. */
+  customerId(owner: number): string {
+    return this.#ids.make('customer', owner, 0);
+  }
+
+  /** When money was last paid out by currency. */
+  lastPayouts(): Map<string, number> {
+    return new Map(this.#payouts.map((one) => [one.currency, one.until]));
   }
 
   #make(type: string, history: History, fact: Fact): StripeObject {

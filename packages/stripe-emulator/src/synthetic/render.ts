@@ -20,6 +20,10 @@ export interface RenderContext {
 type Values = Record<string, unknown>;
 const livemode = false;
 
+/** The account counts its invoices; the owner's number keeps them apart without counting. */
+const invoiceNumber = (h: F.History, invoice: F.InvoiceFact): string =>
+  `FERN-${String(h.owner).padStart(5, '0')}-${String(invoice.number).padStart(3, '0')}`;
+
 /** Makes the object a fact stands for, as it was at a moment. */
 export class Renderer {
   readonly #context: RenderContext;
@@ -394,9 +398,7 @@ export class Renderer {
           : status === 'open' && retry !== undefined && lastTry !== undefined
             ? lastTry + retry * day
             : null,
-      number: finalized
-        ? `${this.#first('customer', h).slice(-8).toUpperCase()}-${String(fact.number).padStart(4, '0')}`
-        : null,
+      number: finalized ? invoiceNumber(h, fact) : null,
       parent: billing.subscriptionParent(this.#id('subscription', h, fact.subscription)),
       period_end: fact.periodEnd,
       period_start: fact.periodStart,
@@ -574,7 +576,7 @@ export class Renderer {
         unit_amount_decimal: String(net),
       }),
     ];
-    const number = `${this.#first('customer', h).slice(-8).toUpperCase()}-${String(invoice.number).padStart(4, '0')}`;
+    const number = invoiceNumber(h, invoice);
     return shape('credit_note', id, {
       amount: refund.amount,
       amount_shipping: 0,
