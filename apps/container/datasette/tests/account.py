@@ -241,9 +241,9 @@ class Account:
             evidence_details={"due_by": int((NOW + timedelta(days=6)).timestamp()), "has_evidence": False, "past_due": False, "submission_count": 0},
         )  # fmt: skip
 
-    def _transaction(self, kind, source, amount, fee, currency, moment, category=None) -> str:
+    def _transaction(self, kind, source, amount, fee, currency, moment, category=None, available=None) -> str:
         transaction = self.id("txn")
-        available = moment + timedelta(days=2)
+        available = available or moment + timedelta(days=2)
         self.add(
             "balance_transactions", id=transaction, type=kind, reporting_category=category or kind, source=source,
             amount=amount, fee=fee, net=amount - fee, currency=currency, created=text(moment),
@@ -253,24 +253,31 @@ class Account:
         return transaction
 
     def _payouts(self) -> None:
-        """One payout a month and currency, of what became available in the month before."""
-        sums: "dict[tuple[str, str], int]" = {}
-        for row in self.rows["balance_transactions"]:
-            if row["status"] == "available":
-                key = (row["available_on"][:7], row["currency"])
-                sums[key] = sums.get(key, 0) + row["net"]
-        for (month, currency), net in sorted(sums.items()):
-            moment = datetime.strptime(month, "%Y-%m").replace(tzinfo=timezone.utc) + timedelta(days=32)
-            if net <= 0 or moment > NOW:
-                continue
-            payout = self.id("po")
-            failed = month.endswith("-03")
-            transaction = self._transaction("payout", payout, -net, 0, currency, moment)
-            self.add(
-                "payouts", id=payout, amount=net, currency=currency, created=text(moment), automatic=1, method="standard",
-                arrival_date=text(moment + timedelta(days=2)), status="failed" if failed else "paid", type="bank_account",
-                failure_code="account_closed" if failed else None, balance_transaction=transaction, livemode=0,
-            )  # fmt: skip
+        """On the third of each month and per currency, what became available since the payout before."""
+        moments = [datetime(2024 + m // 12, m % 12 + 1, 3, tzinfo=timezone.utc) for m in range(48)]
+        open_rows = sorted(self.rows["balance_transactions"], key=lambda row: row["available_on"])
+        for currency in sorted({row["currency"] for row in open_rows}):
+            waiting = [row for row in open_rows if row["currency"] == currency]
+            for moment in moments:
+                if moment > NOW:
+                    break
+                ready = [row for row in waiting if row["available_on"] <= text(moment)]
+                net = sum(row["net"] for row in ready)
+                if net <= 0:
+                    continue
+                waiting = [row for row in waiting if row["available_on"] > text(moment)]
+                failed = moment.month == 3
+                payout = self.id("po")
+                transaction = self._transaction("payout", payout, -net, 0, currency, moment, available=moment)
+                if failed:
+                    back = moment + timedelta(days=3)
+                    self._transaction("payout_failure", payout, net, 0, currency, back, available=back)
+                    waiting.append(self.rows["balance_transactions"][-1])
+                self.add(
+                    "payouts", id=payout, amount=net, currency=currency, created=text(moment), automatic=1, method="standard",
+                    arrival_date=text(moment + timedelta(days=2)), status="failed" if failed else "paid", type="bank_account",
+                    failure_code="account_closed" if failed else None, balance_transaction=transaction, livemode=0,
+                )  # fmt: skip
 
     def write(self, path: "str | Path") -> None:
         db = sqlite3.connect(path)
@@ -282,6 +289,7 @@ class Account:
         for table, rows in self.rows.items():
             schema.insert(db, table, rows)
             db.execute('INSERT INTO td_progress ("table", state, rows, pages, share) VALUES (?, ?, ?, 1, 1.0)', [table, "done", len(rows)])
+        schema.create_indexes(db)
         db.commit()
         db.close()
 

@@ -72,6 +72,11 @@ def create(db: sqlite3.Connection, core_only: bool = True) -> None:
         create_table(db, table)
 
 
+def create_indexes(db: sqlite3.Connection) -> None:
+    """The site's own, as the engine's process makes them."""
+    db.executescript((Path(__file__).parent.parent / "indexes.sql").read_text())
+
+
 def create_table(db: sqlite3.Connection, table: dict) -> None:
     name = table["table"]
     kept = KEPT.get(name, {})

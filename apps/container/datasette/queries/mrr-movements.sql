@@ -1,0 +1,101 @@
+-- title: MRR and its movements by month
+-- group: MRR
+-- description: MRR at the end of each month, from the lines of invoices and their periods, and why it changed: new, expansion, contraction, churn, reactivation, each judged by customer and currency. The month that runs is taken as of now.
+-- param: months = 12
+-- param: tz = UTC
+-- param: until = now
+-- param: currency = each
+-- param: trials = 0 (1: trials count at their full price)
+-- param: metered = 0 (1: metered prices count)
+-- param: coupons = 1 (0: before discounts)
+-- param: past_due = 1 (0: without what is past due)
+-- param: annual = spread (billed: yearly invoices count whole in their month)
+-- param: cancel = end (now: gone when cancelled, not when it ends)
+with months as (
+  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
+  from json_each(months(:tz, :months, :until))
+), numbered as (
+  select row_number() over (order by begin) as i, * from months
+), span as (
+  select min(begin) as begin, max(finish) as finish, datetime(min(begin), '-400 days') as earliest from months
+), lines as (
+  select inv.customer, l.currency, l.subscription,
+    l.period_json ->> 'start' as begin, l.period_json ->> 'end' as finish,
+    p.recurring ->> 'interval' as unit, coalesce(p.recurring ->> 'interval_count', 1) as units, l.proration,
+    case when l.amount = 0 and :trials = '1' then coalesce(p.unit_amount * l.quantity, 0)
+      else l.amount - case when :coupons = '0' or coalesce(l.discount_amounts, '[]') = '[]' then 0
+        else (select sum(value ->> 'amount') from json_each(l.discount_amounts)) end end as amount,
+    case when :cancel = 'now' then coalesce(s.canceled_at, s.ended_at) else s.ended_at end as gone
+  from span cross join invoices inv on inv.created >= span.earliest and inv.created < span.finish
+  cross join invoice_line_items l on l.invoice = inv.id
+  left join prices p on p.id = l.price
+  left join subscriptions s on s.id = l.subscription
+  where l.subscription is not null and inv.status in ('paid', 'open', 'draft')
+    and (:past_due <> '0' or inv.status = 'paid' or coalesce(inv.attempt_count, 0) = 0)
+    and (coalesce(p.recurring ->> 'usage_type', 'licensed') = 'licensed' or :metered = '1')
+    and (:currency = '' or l.currency = :currency)
+), monthly as (
+  select customer, currency, subscription, datetime(begin, 'unixepoch') as begin,
+    case when :annual = 'billed' and unit = 'year' then datetime(begin, 'unixepoch', '+1 month')
+      when gone is not null and gone < datetime(finish, 'unixepoch') then gone else datetime(finish, 'unixepoch') end as finish,
+    amount * 1.0
+      * case when proration and unit is not null and finish > begin then
+          (finish - unixepoch(finish, 'unixepoch', '-' || (units * case unit when 'week' then 7 else 1 end) || ' ' || case unit when 'week' then 'day' else unit end)) * 1.0 / (finish - begin)
+        else 1 end
+      / case when :annual = 'billed' and unit = 'year' then 1
+        when unit is null then max((finish - begin) / 2629800.0, 0.03)
+        else units * case unit when 'year' then 12 when 'month' then 1 when 'week' then 12.0 / 52 else 12.0 / 365 end end as mrr
+  from lines
+), mrr as (
+  select n.i, n.month, n.instant, x.customer, x.currency, sum(x.mrr) as mrr
+  from monthly x join numbered n on x.begin < n.instant and x.finish >= n.instant
+  group by n.i, x.customer, x.currency
+  having sum(x.mrr) > 0.5
+), steps as (
+  select i, month, customer, currency, mrr,
+    lag(i) over w as i_before, lag(mrr) over w as mrr_before, lead(i) over w as i_after
+  from mrr
+  window w as (partition by customer, currency order by i)
+), moves as (
+  select i, customer, currency, 'new' as kind, mrr as change from steps
+  where i > 1 and i_before is null and not exists (
+    select 1 from invoices e where e.customer = steps.customer and e.currency = steps.currency and e.subscription is not null
+      and e.amount_paid > 0 and e.created < (select instant from numbered where i = steps.i - 1))
+  union all
+  select i, customer, currency, 'reactivation', mrr from steps
+  where i > 1 and (i_before < i - 1 or (i_before is null and exists (
+    select 1 from invoices e where e.customer = steps.customer and e.currency = steps.currency and e.subscription is not null
+      and e.amount_paid > 0 and e.created < (select instant from numbered where i = steps.i - 1))))
+  union all
+  select i, customer, currency, case when mrr > mrr_before then 'expansion' else 'contraction' end, mrr - mrr_before from steps
+  where i_before = i - 1 and abs(mrr - mrr_before) > 0.5
+  union all
+  select i + 1, customer, currency, 'churn', -mrr from steps
+  where i < (select max(i) from numbered) and (i_after is null or i_after > i + 1)
+), totals as (
+  select i, currency, sum(mrr) as mrr, count(*) as customers from mrr group by i, currency
+), currencies as (
+  select distinct currency from mrr
+)
+select n.month, c.currency,
+  money(coalesce(before.mrr, 0), c.currency) as mrr_before,
+  money(coalesce(sum(m.change) filter (where m.kind = 'new'), 0), c.currency) as new,
+  money(coalesce(sum(m.change) filter (where m.kind = 'expansion'), 0), c.currency) as expansion,
+  money(coalesce(sum(m.change) filter (where m.kind = 'reactivation'), 0), c.currency) as reactivation,
+  money(coalesce(sum(m.change) filter (where m.kind = 'contraction'), 0), c.currency) as contraction,
+  money(coalesce(sum(m.change) filter (where m.kind = 'churn'), 0), c.currency) as churn,
+  money(coalesce(t.mrr, 0), c.currency) as mrr,
+  coalesce(t.customers, 0) as customers,
+  count(*) filter (where m.kind = 'new') as new_customers,
+  count(*) filter (where m.kind = 'reactivation') as returned_customers,
+  count(*) filter (where m.kind = 'churn') as lost_customers,
+  round(100.0 * count(*) filter (where m.kind = 'churn') / nullif(before.customers, 0), 1) as customer_churn_percent,
+  round(100.0 * -coalesce(sum(m.change) filter (where m.kind = 'churn'), 0) / nullif(before.mrr, 0), 1) as mrr_churn_percent,
+  round(100.0 * (before.mrr + coalesce(sum(m.change) filter (where m.kind in ('expansion', 'contraction', 'churn')), 0)) / nullif(before.mrr, 0), 1) as net_retention_percent
+from numbered n cross join currencies c
+left join totals t on t.i = n.i and t.currency = c.currency
+left join totals before on before.i = n.i - 1 and before.currency = c.currency
+left join moves m on m.i = n.i and m.currency = c.currency
+where n.i > 1
+group by n.i, c.currency
+order by n.month, c.currency

@@ -1,0 +1,17 @@
+-- title: Trial conversion
+-- group: Subscribers
+-- description: Trials by the month they ended: how many paid afterwards. A trial counts as converted when an invoice with an amount was paid after it began.
+-- param: months = 12
+-- param: tz = UTC
+-- param: until = now
+with months as (
+  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
+  from json_each(months(:tz, :months, :until))
+)
+select m.month, count(*) as trials,
+  count(*) filter (where exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) as converted,
+  round(100.0 * count(*) filter (where exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) / count(*), 1) as percent
+from months m join subscriptions s on s.trial_end >= m.begin and s.trial_end < m.finish and s.trial_end <= m.instant
+where s.trial_start is not null
+group by m.month
+order by m.month
