@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createAdmitter } from './admit.ts';
 import { createArrivals } from './arrivals.ts';
+import { isShareLinks } from './authenticators/share-link.ts';
 import { createReplies } from './browser/replies.ts';
 import { createBrowserRoutes } from './browser/routes.ts';
 import {
@@ -64,8 +65,13 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
       websockets.add(upstreamSocket, clientSocket, identity);
     },
   });
-  const ownPages = createBrowserRoutes({ ...options, admitter, sessions, replies, tally, arrivals });
+  const links = authenticators.find(isShareLinks);
+  const ownPages = createBrowserRoutes({ ...options, admitter, sessions, replies, tally, arrivals, links });
   const ownPaths = new Set(options.allowAnyone ? [] : [`${basePath}/sign-in`, `${basePath}/sign-out`]);
+  // A link's holder gets no further than its page, so never here.
+  const ownPathsInside = new Set(
+    links === undefined ? [] : [`${basePath}/links`, `${basePath}/links/revoke`],
+  );
 
   /** Lets in or says why not. A request that was let in stays in. */
   const admit = async (req: IncomingMessage, visit: Visit): Promise<Refusal | undefined> => {
@@ -101,6 +107,13 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
     );
   };
 
+  const showOwnPage = async (req: IncomingMessage, res: ServerResponse, visit: Visit): Promise<void> => {
+    visit.outcome = 'own';
+    const problem = await ownPages(req, res);
+    if (problem !== undefined)
+      refuse(req, res, visit, { outcome: 'malformed', status: 400, reason: problem });
+  };
+
   /** Runs every check, answers our own pages, and calls `enter` for who may go on. */
   const guard = async (
     req: IncomingMessage,
@@ -121,6 +134,7 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
       if (res.destroyed) return;
       if (refused !== undefined) return refuse(req, res, visit, refused);
       renewCookies(res, visit);
+      if (ownPathsInside.has(visit.target.path)) return showOwnPage(req, res, visit);
     }
     enter(visit);
   };

@@ -9,7 +9,9 @@ export interface Cache {
   keyOf(req: IncomingMessage, visit: Visit): CacheKey | undefined;
   /** Answers from memory: says how, or undefined when there is nothing. */
   answer(key: CacheKey, req: IncomingMessage, res: ServerResponse): 'cached' | 'notModified' | undefined;
-  /** Keeps the upstream's answer, if it turns out fit, and gives it an ETag. */
+  /** Whether the upstream lets this answer be kept, by the headers that it sent. */
+  mayKeep(response: IncomingMessage): boolean;
+  /** Keeps an answer once it is complete. */
   keep(key: CacheKey, response: IncomingMessage): void;
   entries(): number;
   bytes(): number;
@@ -99,9 +101,14 @@ export function createCache(options: Required<CacheOptions>, ownCookies: Readonl
       res.end(req.method === 'HEAD' ? undefined : entry.body);
       return 'cached';
     },
+    mayKeep: ({ statusCode, headers }) =>
+      statusCode === 200 &&
+      headers['set-cookie'] === undefined &&
+      !BYPASS.test(headers['cache-control'] ?? '') &&
+      HARMLESS_VARY.test(headers.vary ?? '') &&
+      Number(headers['content-length'] ?? 0) <= maxEntryBytes,
     keep: (key, response) => {
-      const headers = keepableHeaders(response);
-      if (headers === undefined || Number(response.headers['content-length'] ?? 0) > maxEntryBytes) return;
+      const headers = keptHeaders(response);
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -118,11 +125,7 @@ export function createCache(options: Required<CacheOptions>, ownCookies: Readonl
   };
 }
 
-function keepableHeaders(response: IncomingMessage): Entry['headers'] | undefined {
-  const { statusCode, headers } = response;
-  if (statusCode !== 200 || headers['set-cookie'] !== undefined) return undefined;
-  if (BYPASS.test(headers['cache-control'] ?? '')) return undefined;
-  if (!HARMLESS_VARY.test(headers.vary ?? '')) return undefined;
+function keptHeaders({ headers }: IncomingMessage): Entry['headers'] {
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || name === 'connection' || name === 'transfer-encoding' || name === 'date')

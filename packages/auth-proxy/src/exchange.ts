@@ -43,10 +43,11 @@ export function createExchange(parts: {
       sendReply(req, res, replies.badRedirect());
       return false;
     }
+    const key = cacheKeys.get(req);
+    const mayKeep = key !== undefined && cache?.mayKeep(response) === true;
     // What one person may see must not lie in a cache for all on the way.
     headers['cache-control'] = privately(headers['cache-control']);
-    const key = cacheKeys.get(req);
-    if (key !== undefined) cache?.keep(key, response);
+    if (mayKeep) cache?.keep(key, response);
     mergeHeader(response, res, 'set-cookie');
     mergeHeader(response, res, 'content-security-policy');
     headers.connection = res.shouldKeepAlive ? 'keep-alive' : 'close';

@@ -141,13 +141,18 @@ export function send(
     body?: string;
   } = {},
 ): Promise<{ status: number; headers: IncomingMessage['headers']; body: string }> {
+  const headers = { ...options.headers };
+  // Node sends the body of a DELETE without saying where it ends.
+  if (options.body !== undefined && headers['transfer-encoding'] === undefined) {
+    headers['content-length'] ??= String(Buffer.byteLength(options.body));
+  }
   return new Promise((resolve, reject) => {
     const req = request(
       url,
       {
         path: options.path ?? '/',
         method: options.method ?? 'GET',
-        headers: options.headers ?? {},
+        headers,
         agent: false,
       },
       (res) => {

@@ -149,6 +149,11 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
   };
 }
 
+/** Whether an authenticator is one of {@link shareLink}. */
+export function isShareLinks(authenticator: Authenticator): authenticator is ShareLinkAuthenticator {
+  return authenticator.name === 'share-link' && 'create' in authenticator && 'revoke' in authenticator;
+}
+
 function opens(link: ShareLink, { method, target }: Attempt, assets: readonly string[]): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false;
   const asked = splitTarget(target);

@@ -3,12 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admitter } from '../admit.ts';
 import type { Arrivals } from '../arrivals.ts';
 import type { Authenticator } from '../authenticators/authenticator.ts';
+import type { ShareLinkAuthenticator } from '../authenticators/share-link.ts';
 import type { Tally } from '../counters.ts';
 import { readCookie } from '../http/cookies.ts';
 import { sendReply } from '../http/reply.ts';
 import type { Sessions } from '../sessions.ts';
-import type { Visit } from '../visit.ts';
+import { hostOf, type Visit } from '../visit.ts';
 import { escapeHtml } from './html.ts';
+import { createLinkPages } from './link-pages.ts';
 import { ownPath } from './next.ts';
 import { renderPage } from './page.ts';
 import type { Replies } from './replies.ts';
@@ -27,15 +29,22 @@ export interface BrowserRoutesParts {
   readonly replies: Replies;
   readonly tally: Tally;
   readonly arrivals: Arrivals;
+  readonly links: ShareLinkAuthenticator | undefined;
+  readonly now: () => number;
 }
 
 /** Answers a request for one of our pages; resolves to what was wrong with it, if it could not be answered. */
 export type BrowserRoutes = (req: IncomingMessage, res: ServerResponse) => Promise<string | undefined>;
 
-/** The pages `/sign-in` and `/sign-out` under the base path. */
+/** The pages `/sign-in`, `/sign-out` and, for who is signed in, `/links` under the base path. */
 export function createBrowserRoutes(parts: BrowserRoutesParts): BrowserRoutes {
   const { basePath, sessions, arrivals, tally } = parts;
   const router = Router({ caseSensitive: true, strict: true });
+  if (parts.links !== undefined) {
+    const originOf = (req: IncomingMessage): string =>
+      `http${visitOf(req).client.secure ? 's' : ''}://${hostOf(req) ?? 'localhost'}`;
+    router.use(createLinkPages({ ...parts, links: parts.links, originOf }));
+  }
   const form = urlencoded({ extended: false, limit: '16kb', parameterLimit: 10 });
 
   router.get(`${basePath}/sign-in`, (req, res) => {

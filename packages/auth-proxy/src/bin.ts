@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { pino } from 'pino';
+import { createAuthProxy } from './auth-proxy.ts';
+import { HELP, readCommandLine } from './command-line.ts';
+import { AuthProxyError } from './errors.ts';
+import { listen } from './server.ts';
+
+async function main(): Promise<number> {
+  const command = readCommandLine(process.argv.slice(2), process.env);
+  if (command.action === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (command.action === 'version') {
+    const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+    process.stdout.write(`${(JSON.parse(manifest) as { version: string }).version}\n`);
+    return 0;
+  }
+  const logger = pino({ level: command.logLevel });
+  await using proxy = createAuthProxy(command.options(logger));
+  if (command.action === 'check') {
+    process.stdout.write('The configuration is right.\n');
+    return 0;
+  }
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+  const server = await listen(proxy, command.listen);
+  logger.info({ address: server.address }, 'listening');
+  await stopped;
+  await server.close();
+  return 0;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    process.stderr.write(`datasette-auth-proxy: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(error instanceof AuthProxyError ? 2 : 1);
+  },
+);
