@@ -70,7 +70,7 @@ export async function withEngine<T>(
   const meter = createMeter(options.now);
   const api = createApi(
     options,
-    { onRead: meter.count, ...verdictHooks(options, control) },
+    { onRead: (purpose) => meter.count(purpose), ...verdictHooks(options, control) },
     all,
     options.logger,
   );

@@ -257,7 +257,7 @@ async function workGet(engine: Engine, item: TodoItem, purpose: Purpose): Promis
         writeFlat(engine, flattenOne(engine, table, object));
         remember(engine, table.name, item.id);
       }
-    } else if (table !== undefined && path !== undefined && !engine.store.has(table, item.id))
+    } else if (table !== undefined && path !== undefined && !engine.store.remove(table, item.id))
       engine.store.noteMissing(table.name, item.id, {
         id: item.id,
         object: table.spec.object,

@@ -63,7 +63,7 @@ class Walk {
   #started = false;
   readonly #running = new Set<Promise<void>>();
   readonly #endpoint: string;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(engine: Engine, plan: ListPlan, options: WalkOptions) {
     this.#engine = engine;
@@ -114,7 +114,7 @@ class Walk {
   #start(window: Window): void {
     const running: Promise<void> = this.#walk(window)
       .catch((error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= error instanceof Error ? error : new Error(String(error));
       })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);

@@ -55,6 +55,13 @@ export async function applyEvents(
   const mark = engine.touched.mark();
   const fetched = await fetchAll(engine, decisions);
   await engine.commit(() => {
+    // In the order of the events, not of the answers: a charge holds copies of its refunds. Looked at before anything
+    // is written, as those copies count as written too.
+    const answers = [...decisions.keys()]
+      .map((event) => fetched.get(event))
+      .filter((one) => one !== undefined)
+      // A webhook may have brought something newer while the answer was on its way.
+      .filter((one) => !engine.touched.since(one.table.name, one.id, mark));
     const stored = new Set(storeEvents(engine, fresh).map((event) => event.id));
     for (const [event, decision] of decisions) {
       if (!stored.has(event.id)) continue;
@@ -64,7 +71,7 @@ export async function applyEvents(
         if (objectIdOf(event) === undefined) applyWithoutObject(engine, event);
       } else applyEffects(engine, event, decision.kind === 'fetch');
     }
-    for (const one of fetched.values()) writeFetched(engine, one, mark);
+    for (const one of answers) writeFetched(engine, one);
     source.also?.();
   });
   engine.counters.events += fresh.length;
@@ -197,20 +204,21 @@ interface Fetched {
   readonly event: StripeEvent;
 }
 
+/** Reads each object once; the answer stands with the last event that asked for it. */
 async function fetchAll(
   engine: Engine,
   decisions: ReadonlyMap<StripeEvent, Decision>,
-): Promise<ReadonlyMap<string, Fetched>> {
+): Promise<ReadonlyMap<StripeEvent, Fetched>> {
   const wanted = new Map<string, { decision: Decision & { kind: 'fetch' }; event: StripeEvent }>();
   for (const [event, decision] of decisions)
     if (decision.kind === 'fetch') wanted.set(`${decision.table.name} ${decision.id}`, { decision, event });
-  const fetched = new Map<string, Fetched>();
-  const queue = [...wanted];
+  const fetched = new Map<StripeEvent, Fetched>();
+  const queue = [...wanted.values()];
   await Promise.all(
     Array.from({ length: Math.min(FETCHERS, queue.length) }, async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const [key, { decision, event }] = next;
-        fetched.set(key, { ...decision, event, result: await fetchOne(engine, decision, event) });
+        const { decision, event } = next;
+        fetched.set(event, { ...decision, event, result: await fetchOne(engine, decision, event) });
       }
     }),
   );
@@ -236,10 +244,8 @@ async function fetchOne(
   }
 }
 
-function writeFetched(engine: Engine, fetched: Fetched, mark: number): void {
+function writeFetched(engine: Engine, fetched: Fetched): void {
   const { table, id, result, event } = fetched;
-  // A webhook may have brought something newer while the answer was on its way.
-  if (engine.touched.since(table.name, id, mark)) return;
   if (result === 'missing') {
     if (table.name === 'coupons') return;
     if (!engine.store.remove(table, id))

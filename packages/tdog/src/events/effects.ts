@@ -31,6 +31,7 @@ export function applyEffects(engine: Engine, event: StripeEvent, fetched: boolea
   const todo = engine.state.todo();
   const id = idOf(object);
   for (const need of NEEDS_LIST) if (id !== undefined && need.type.test(event.type)) todo.add(need.list, id);
+  if (event.type === 'customer.deleted' && id !== undefined) customerGone(engine, id);
   if (
     event.type === 'customer.updated' &&
     id !== undefined &&
@@ -72,5 +73,15 @@ function discountEffect(engine: Engine, event: StripeEvent): void {
     if (Number(store.db.prepare(sql).run(id, discount).changes) > 0) store.touch();
     // A subscription's discount is not its customer's.
     return;
+  }
+}
+
+/** With a customer go its tax ids, and its payment methods are detached: partly without an event. They are read again. */
+function customerGone(engine: Engine, customer: string): void {
+  const { store, state } = engine;
+  for (const table of ['tax_ids', 'payment_methods']) {
+    if (!store.model.tables.has(table)) continue;
+    const rows = store.db.prepare(`SELECT id FROM ${q(table)} WHERE customer = ?`).all(customer);
+    for (const row of rows) state.todo().add(`get:${table}`, String(row['id']));
   }
 }

@@ -64,12 +64,15 @@ export function isLegacy(event: StripeEvent): boolean {
   return LEGACY_KINDS.has(objectKindOf(event) ?? '');
 }
 
-/** Makes the tables of such objects, for these events. */
+/** Makes the tables of such objects, if one of these kinds is among them: all at once, as they refer to each other. */
 export function wakeLegacy(engine: Engine, kinds: Iterable<string | undefined>): void {
   for (const kind of kinds) {
     const table = LEGACY_KINDS.get(kind ?? '');
     if (table === undefined || engine.store.model.tables.has(table)) continue;
-    engine.store.wake(table);
-    engine.state.setProgress(table, { state: 'done', cursor: 'events', share: 1 });
+    const names = [...LEGACY_KINDS.values()];
+    engine.store.wake(names);
+    for (const name of names)
+      if (engine.state.progress(name) === undefined)
+        engine.state.setProgress(name, { state: 'done', cursor: 'events', share: 1 });
   }
 }

@@ -38,6 +38,12 @@ export function emptyFlat(): Flat {
   return { writes: [], sets: [], remainders: [] };
 }
 
+/**
+ * Copies inside other objects that Stripe renders as they are now. A discount has no endpoint of its own: the objects
+ * that hold it are where it lives; its coupon's `times_redeemed` changes with it and without an event.
+ */
+const ALWAYS_CURRENT: ReadonlySet<string> = new Set(['discounts', 'coupons']);
+
 /** A preview is no object that one could ever read again. */
 function isPreview(id: string): boolean {
   return id.startsWith('upcoming_in') || id.startsWith('il_tmp_') || id.startsWith('ii_tmp_');
@@ -103,7 +109,6 @@ export function childTable(
 function embed(model: Model, value: unknown, flat: Flat): void {
   if (!isObject(value)) return;
   const table = model.tableOf(value);
-  // A discount has no endpoint of its own: the objects that hold it are where it lives.
   if (table !== undefined)
-    flatten(model, table, value, undefined, flat, table.name === 'discounts' ? 'upsert' : 'insert');
+    flatten(model, table, value, undefined, flat, ALWAYS_CURRENT.has(table.name) ? 'upsert' : 'insert');
 }

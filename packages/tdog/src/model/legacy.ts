@@ -27,7 +27,8 @@ export type Transform =
   | 'wholeNumber'
   | 'min'
   | 'max'
-  | 'firstId';
+  | 'firstId'
+  | 'emptyAsNull';
 
 const ids = (column: string, ...from: string[]): Fill => ({ column, type: 'ids', from });
 const text = (column: string, ...from: string[]): Fill => ({ column, type: 'text', from });
@@ -149,7 +150,10 @@ export const FILLS: Readonly<Record<string, readonly Fill[]>> = {
   promotion_codes: [ref('coupon', 'promotion.coupon', 'coupon')],
   setup_intents: [text('usage_x', 'usage')],
   sources: [text('usage_x', 'usage')],
-  subscription_items: [ref('price', 'price'), ids('tax_rates', 'tax_rates')],
+  subscription_items: [
+    ref('price', 'price'),
+    { column: 'tax_rates', type: 'ids', from: ['tax_rates'], as: ['emptyAsNull'] },
+  ],
   subscriptions: [
     {
       column: 'current_period_end',
@@ -165,7 +169,7 @@ export const FILLS: Readonly<Record<string, readonly Fill[]>> = {
       as: ['max', 'same'],
       keep: true,
     },
-    ids('default_tax_rates', 'default_tax_rates'),
+    { column: 'default_tax_rates', type: 'ids', from: ['default_tax_rates'], as: ['emptyAsNull'] },
     { column: 'discount', type: 'expandable-id', from: ['discounts', 'discount'], as: ['firstId', 'same'] },
     ids('items', 'items.data'),
   ],

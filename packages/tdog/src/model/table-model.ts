@@ -58,8 +58,8 @@ export interface Model {
   readonly tables: ReadonlyMap<string, TableModel>;
   /** Table of an object by its `object`; the object decides between tables that share a kind. */
   tableOf(object: StripeObject): TableModel | undefined;
-  /** Adds a table whose API is gone, the first time that an object of it is seen. */
-  add(name: string): TableModel | undefined;
+  /** Adds tables whose API is gone, the first time that an object of it is seen. */
+  add(names: readonly string[]): readonly TableModel[];
 }
 
 /** Every table that the engine can have: the catalogue's, and those of APIs that are gone. */
@@ -67,19 +67,22 @@ export const ALL_TABLES: readonly CatalogTable[] = [...catalog.tables, ...LEGACY
 
 /** Compiles the tables named; `account` is the id of singletons that have none. */
 export function createModel(names: readonly string[], account: string): Model {
-  const chosen = new Set(names);
+  const chosen = new Set<string>();
   const tables = new Map<string, TableModel>();
   const byObject = new Map<string, TableModel>();
-  const add = (name: string): TableModel | undefined => {
-    const spec = ALL_TABLES.find((table) => table.table === name);
-    if (spec === undefined || spec.object === 'event') return undefined;
-    chosen.add(name);
-    const table = tableModel(spec, chosen, account);
-    tables.set(name, table);
-    if (spec.object !== 'item' && !byObject.has(spec.object)) byObject.set(spec.object, table);
-    return table;
+  const add = (added: readonly string[]): readonly TableModel[] => {
+    for (const name of added) chosen.add(name);
+    const made: TableModel[] = [];
+    for (const spec of ALL_TABLES) {
+      if (!added.includes(spec.table) || spec.object === 'event') continue;
+      const table = tableModel(spec, chosen, account);
+      tables.set(spec.table, table);
+      if (spec.object !== 'item' && !byObject.has(spec.object)) byObject.set(spec.object, table);
+      made.push(table);
+    }
+    return made;
   };
-  for (const spec of ALL_TABLES) if (chosen.has(spec.table)) add(spec.table);
+  add(names);
   return {
     tables,
     add,

@@ -28,8 +28,8 @@ export interface Store {
   /** Columns of tdog 0.7 that come from other rows, for the whole file. */
   joinAll(): void;
   count(table: string): number;
-  /** Makes the table of an object whose API is gone, if it is not there yet. */
-  wake(name: string): void;
+  /** Makes the tables of objects whose API is gone. */
+  wake(names: readonly string[]): void;
   /** Marks the running transaction as one that changes Stripe rows. */
   touch(): void;
   readonly dataVersion: number;
@@ -187,12 +187,11 @@ export function createStore(db: DatabaseSync, model: Model, now: () => number): 
         if (Number(db.prepare(join.sql.replace('{where}', '1')).run().changes) > 0) dirty = true;
     },
     count: (table) => Number(db.prepare(`SELECT count(*) AS n FROM ${q(table)}`).get()?.['n'] ?? 0),
-    wake: (name) => {
-      if (model.tables.has(name)) return;
-      const table = model.add(name);
-      if (table === undefined) return;
-      ensureTable(db, table);
-      createIndexes(db, table);
+    wake: (names) => {
+      for (const table of model.add(names)) {
+        ensureTable(db, table);
+        createIndexes(db, table);
+      }
     },
     touch: () => {
       dirty = true;

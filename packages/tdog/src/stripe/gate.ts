@@ -5,7 +5,7 @@ interface Waiter {
   readonly endpoint: string;
   readonly priority: () => number;
   readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
+  readonly reject: (reason: Error) => void;
 }
 
 /** Lets requests through as the limiter allows: of those that wait, the most important whose endpoint is free. */
@@ -18,7 +18,7 @@ export interface Gate {
   readonly inFlight: number;
   /** How many requests could start beside those that wait and run. */
   free(endpoint: string): number;
-  close(reason: unknown): void;
+  close(reason: Error): void;
 }
 
 /** Makes the gate of one engine. */
@@ -27,7 +27,7 @@ export function createGate(limiter: Limiter, maxInFlight: number): Gate {
   const flying = new Map<string, number>();
   let inFlight = 0;
   let timer: NodeJS.Timeout | undefined;
-  let closed: { readonly reason: unknown } | undefined;
+  let closed: { readonly reason: Error } | undefined;
 
   function pump(): void {
     if (timer !== undefined) clearTimeout(timer);
@@ -71,7 +71,7 @@ export function createGate(limiter: Limiter, maxInFlight: number): Gate {
     enter: (endpoint, priority) =>
       new Promise((resolve, reject) => {
         if (closed !== undefined) {
-          reject(closed.reason as Error);
+          reject(closed.reason);
           return;
         }
         waiters.push({ endpoint, priority, resolve, reject });
