@@ -21,6 +21,7 @@ export function balances(store: Store, base: BaseBalance | undefined, at: number
       currency,
       net,
       available_on: on,
+      type,
     } = row.object() as unknown as {
       currency: string;
       net: number;
