@@ -235,7 +235,7 @@ describe('what is refused at the start', () => {
     await stop(await stack.startDownloaded({ data }));
     const other = await startEmulator(image, stack.network, {
       alias: 'other',
-      args: ['--account-id', 'acct_other'],
+      accountId: 'acct_other',
     });
     try {
       const ran = await once({ ...other.env, NODE_ENV: 'development' }, [

@@ -11,9 +11,9 @@ let app: App;
 
 beforeAll(async () => {
   stack = await startStack(inject('image'));
-  // The engine asks once a day: what arrives within seconds has come by the webhook.
+  // The engine asks once an hour: what arrives within seconds has come by the webhook.
   app = await stack.startDownloaded({
-    env: { STRIPE_WEBHOOK_SECRET: secret, TDOG_POLL_FREQ_MS: '86400000' },
+    env: { STRIPE_WEBHOOK_SECRET: secret, TDOG_POLL_FREQ_MS: '3600000' },
   });
 });
 

@@ -79,14 +79,15 @@ export function connect(container: StartedTestContainer, key: string): App {
   };
 }
 
-/** Resolves when everything has been downloaded; a failure shows what the container printed. */
-export async function downloaded(app: App, timeoutMs = 180_000): Promise<void> {
+/** Resolves when everything has been downloaded and the site answers; a failure shows what the container printed. */
+export async function downloaded(app: App, timeoutMs = 100_000): Promise<void> {
   try {
     await eventually(
       'the download is done',
       async () => ((await app.json('/tdog/progress.json')) as { done: boolean }).done || undefined,
       timeoutMs,
     );
+    await eventually('the site answers', async () => (await app.json('/stripe.json')) as object, timeoutMs);
   } catch (error) {
     throw new Error(`${(await app.logs()).slice(-4000)}`, { cause: error });
   }
