@@ -4,16 +4,16 @@ import { createSnapshotHandler } from '@datasette-stripe/snapshot';
 import { createSupervisor, type ServiceOptions, type SupervisorResult } from '@datasette-stripe/supervisor';
 import type { Logger } from 'pino';
 import type { EmulatorStart, EngineStart, FromEmulator } from './children/messages.ts';
-import type { Config, StripeAccess } from './config.ts';
+import { stripeApiBase, type Config, type StripeAccess } from './config.ts';
 import { openDataDir, type DataDir } from './data-dir.ts';
 import { checkDatasette, datasetteService } from './datasette.ts';
-import { demoAccount, type DemoAccount } from './demo.ts';
+import { demoAccount, knownDemoAccount, type DemoAccount } from './demo.ts';
 import { openDoor, type Door } from './door.ts';
 import { linkEngine, type EngineLink } from './engine-link.ts';
 import { ContainerError, type ContainerErrorCode } from './errors.ts';
-import { createSiteHealth } from './health.ts';
+import { createSiteHealth, followServices } from './health.ts';
 import { secretPattern } from './logging.ts';
-import { settleMirrorFile } from './mirror-file.ts';
+import { settleMirrorFile, type Wanted } from './mirror-file.ts';
 import { openMirror, type Mirror } from './mirror.ts';
 import { logTailHandler } from './routes/log-tail.ts';
 import { progressHandlers, report } from './routes/progress.ts';
@@ -78,7 +78,15 @@ async function prepare(options: AppOptions, dataDir: DataDir, runDir: RunDir): P
   const { config, logger } = options;
   const demo = config.stripe === undefined ? demoAccount(dataDir.root) : undefined;
   const demoPort = demo === undefined ? 0 : await freePort();
-  const moved = settleMirrorFile(join(dataDir.root, 'stripe.sqlite'), demo !== undefined, new Date());
+  const wanted: Wanted =
+    demo === undefined
+      ? {
+          for: 'account',
+          demoAccountId: knownDemoAccount(dataDir.root)?.accountId,
+          isStripe: config.stripe?.apiBase === stripeApiBase,
+        }
+      : { for: 'demo', accountId: demo.accountId };
+  const moved = settleMirrorFile(join(dataDir.root, 'stripe.sqlite'), wanted, new Date());
   if (moved !== undefined) logger.info({ file: moved }, "the demo's database was moved aside");
   if (config.tdogLicense !== undefined && config.tdogBin === undefined) {
     logger.info('TDOG_LICENSE is not needed: the engine is our own, as TDOG_BIN is not set');
@@ -188,6 +196,9 @@ async function serve(ground: Ground): Promise<void> {
     try {
       if (demo === undefined) await checkKey(door, stripe, logger);
       health.start();
+      void followServices(health, supervisor).catch((error: unknown) =>
+        logger.error({ err: error }, 'health'),
+      );
       void supervisor
         .start()
         .then(() =>

@@ -243,6 +243,7 @@ const refused: readonly (readonly [name: string, env: Environment, line: RegExp]
   ['a polling of nothing', { TDOG_POLL_FREQ_MS: '0' }, /^TDOG_POLL_FREQ_MS: is "0"/],
   ['a negative limit', { TDOG_MAX_REQUESTS_PER_SECOND: '-1' }, /^TDOG_MAX_REQUESTS_PER_SECOND: is "-1"/],
   ['a table with a space', { TDOG_TABLES: 'charges,re funds' }, /^TDOG_TABLES: "re funds"/],
+  ['an unknown table', { TDOG_TABLES: 'charges,unicorns' }, /^TDOG_TABLES: "unicorns" is no table/],
   ['an empty table', { TDOG_TABLES: 'charges,' }, /^TDOG_TABLES: ""/],
 ];
 

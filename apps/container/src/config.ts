@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { tableNames } from '@datasette-stripe/tdog';
 
 /** The environment as `process.env` holds it. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -124,7 +125,7 @@ export function readConfig(env: Environment, cwd: string): ConfigResult {
     webhookSecret: read.secret('STRIPE_WEBHOOK_SECRET', /^whsec_\S+$/, "the endpoint's whsec_…"),
     tdogBin,
     tdogLicense: read.text('TDOG_LICENSE'),
-    pollFreqMs: read.integer('TDOG_POLL_FREQ_MS', 100, 86_400_000),
+    pollFreqMs: read.integer('TDOG_POLL_FREQ_MS', 100, 3_600_000),
     maxRequestsPerSecond: read.integer('TDOG_MAX_REQUESTS_PER_SECOND', 1, 10_000),
     tables: readTables(read, fault),
     logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
@@ -293,8 +294,13 @@ function readTables(read: Readers, fault: Fault): Config['tables'] {
   const value = read.text('TDOG_TABLES') ?? 'core';
   if (value === 'core' || value === 'all') return value;
   const names = value.split(',').map((name) => name.trim());
-  const bad = names.find((name) => !/^[a-z][a-z0-9_]*$/.test(name));
-  if (bad !== undefined) fault(`TDOG_TABLES: ${quote(bad)} is no table; set core, all or names as a,b,c`);
+  const known = new Set(tableNames('all'));
+  const unknown = names.find((name) => !known.has(name));
+  if (unknown !== undefined) {
+    fault(
+      `TDOG_TABLES: ${quote(unknown)} is no table of Stripe's; set core, all or names as charges,refunds`,
+    );
+  }
   return names;
 }
 

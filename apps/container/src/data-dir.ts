@@ -1,5 +1,5 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ContainerError, messageOf } from './errors.ts';
 
@@ -24,9 +24,9 @@ export function openDataDir(root: string): DataDir {
   const stateDir = join(root, 'state');
   const logDir = join(root, 'logs');
   try {
-    mkdirSync(root, { recursive: true });
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-    mkdirSync(logDir, { recursive: true, mode: 0o700 });
+    makeFolder(root);
+    makeFolder(stateDir, 0o700);
+    makeFolder(logDir, 0o700);
     const probe = join(stateDir, '.probe');
     writeFileSync(probe, '');
     rmSync(probe);
@@ -41,6 +41,13 @@ export function openDataDir(root: string): DataDir {
   }
   const lock = lockDir(root, join(stateDir, 'lock.sqlite'));
   return { root, logDir, stateDir, close: () => lock.close() };
+}
+
+/** Not mkdirSync with `recursive`: under a folder that takes none, as /proc, Node 26 tries that one for ever. */
+function makeFolder(path: string, mode?: number): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  mkdirSync(path, mode);
 }
 
 /**

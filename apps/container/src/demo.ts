@@ -18,11 +18,10 @@ export interface DemoAccount {
  * @throws {@link ContainerError} CONFIGURATION when the file was changed by hand
  */
 export function demoAccount(dataDir: string): DemoAccount {
-  const folder = join(dataDir, 'demo');
+  const known = knownDemoAccount(dataDir);
+  if (known !== undefined) return known;
+  const { folder, file, stateFile } = paths(dataDir);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, 'account.json');
-  const stateFile = join(folder, 'stripe.sqlite');
-  if (existsSync(file)) return { ...parse(file), stateFile };
   const account = {
     key: ['sk', 'test', `demo${randomBytes(12).toString('hex')}`].join('_'),
     accountId: demoAccountPrefix + randomBytes(6).toString('hex'),
@@ -31,6 +30,21 @@ export function demoAccount(dataDir: string): DemoAccount {
   writeFileSync(`${file}.new`, `${JSON.stringify(account)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
   return { ...account, stateFile };
+}
+
+/** The account of the demo that has run in this folder, if one has. @throws {@link ContainerError} CONFIGURATION */
+export function knownDemoAccount(dataDir: string): DemoAccount | undefined {
+  const { file, stateFile } = paths(dataDir);
+  return existsSync(file) ? { ...parse(file), stateFile } : undefined;
+}
+
+function paths(dataDir: string): {
+  readonly folder: string;
+  readonly file: string;
+  readonly stateFile: string;
+} {
+  const folder = join(dataDir, 'demo');
+  return { folder, file: join(folder, 'account.json'), stateFile: join(folder, 'stripe.sqlite') };
 }
 
 function parse(file: string): Pick<DemoAccount, 'key' | 'accountId'> {

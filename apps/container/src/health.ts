@@ -68,6 +68,15 @@ export function createSiteHealth(options: SiteHealthOptions): Health {
   });
 }
 
+/** Asks anew when a service has come or gone, so that `ready` says so at once and not at the next round. */
+export async function followServices(health: Health, supervisor: Pick<Supervisor, 'events'>): Promise<void> {
+  const checkOf: Readonly<Record<string, string>> = { datasette: 'datasette_server', engine: 'tdog_process' };
+  for await (const event of supervisor.events()) {
+    const check = event.type === 'state' ? checkOf[event.service] : undefined;
+    if (check !== undefined) await health.refresh(check);
+  }
+}
+
 const order: readonly HealthStatus[] = ['pass', 'warn', 'fail'];
 
 /** Two checks as one: the worse verdict, and what both have to say. */

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { accountOf, settleMirrorFile } from './mirror-file.ts';
+import { accountOf, settleMirrorFile, type Wanted } from './mirror-file.ts';
 
 let directory: string;
 let file: string;
+const demo: Wanted = { for: 'demo', accountId: 'acct_demo1' };
+const real: Wanted = { for: 'account', demoAccountId: undefined, isStripe: true };
 const now = new Date('2026-01-02T03:04:05.678Z');
 
 beforeEach(() => {
@@ -23,7 +25,7 @@ function makeMirror(account: string): DatabaseSync {
 }
 
 test('without a file there is nothing to settle', () => {
-  expect([settleMirrorFile(file, true, now), settleMirrorFile(file, false, now)]).toEqual([
+  expect([settleMirrorFile(file, demo, now), settleMirrorFile(file, real, now)]).toEqual([
     undefined,
     undefined,
   ]);
@@ -38,7 +40,7 @@ test("the demo's file is moved aside for a real account, with what a crash left 
   writeFileSync(file, main);
   writeFileSync(`${file}-wal`, wal);
 
-  const moved = settleMirrorFile(file, false, now);
+  const moved = settleMirrorFile(file, real, now);
   expect(moved).toBe(join(directory, 'stripe.demo-20260102T030405Z.sqlite'));
   expect(readdirSync(directory)).toEqual(['stripe.demo-20260102T030405Z.sqlite']);
   expect(accountOf(moved ?? '')).toBe('acct_demo1');
@@ -46,19 +48,31 @@ test("the demo's file is moved aside for a real account, with what a crash left 
 
 test('the demo goes on with its own file', () => {
   makeMirror('acct_demo1').close();
-  expect(settleMirrorFile(file, true, now)).toBeUndefined();
+  expect(settleMirrorFile(file, demo, now)).toBeUndefined();
   expect(existsSync(file)).toBe(true);
+});
+
+test('another demo begins with a file of its own', () => {
+  makeMirror('acct_demo2').close();
+  expect(settleMirrorFile(file, demo, now)).toMatch(/demo-2026/);
+});
+
+test("with an emulator's key, a file of an account that begins like a demo's stays, unless it is this folder's demo's", () => {
+  makeMirror('acct_demo1').close();
+  const emulator: Wanted = { for: 'account', demoAccountId: undefined, isStripe: false };
+  expect(settleMirrorFile(file, emulator, now)).toBeUndefined();
+  expect(settleMirrorFile(file, { ...emulator, demoAccountId: 'acct_demo1' }, now)).toMatch(/demo-2026/);
 });
 
 test("a real account's file stays where it is", () => {
   makeMirror('acct_1').close();
-  expect(settleMirrorFile(file, false, now)).toBeUndefined();
+  expect(settleMirrorFile(file, real, now)).toBeUndefined();
   expect(accountOf(file)).toBe('acct_1');
 });
 
 test("a demo never takes a real account's file", () => {
   makeMirror('acct_1').close();
-  expect(() => settleMirrorFile(file, true, now)).toThrow(
+  expect(() => settleMirrorFile(file, demo, now)).toThrow(
     expect.objectContaining({
       code: 'OTHER_ACCOUNT',
       message: expect.stringMatching(/^DATA_DIR: .*acct_1/) as string,
@@ -69,6 +83,6 @@ test("a demo never takes a real account's file", () => {
 
 test('a file that is no database is told, and left alone', () => {
   writeFileSync(file, 'no database, just a text that is long enough to be read as one\n'.repeat(100));
-  expect(() => settleMirrorFile(file, true, now)).toThrow(expect.objectContaining({ code: 'CONFIGURATION' }));
+  expect(() => settleMirrorFile(file, demo, now)).toThrow(expect.objectContaining({ code: 'CONFIGURATION' }));
   expect(readdirSync(directory)).toEqual(['stripe.sqlite']);
 });

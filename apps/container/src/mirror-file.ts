@@ -26,24 +26,41 @@ export function accountOf(file: string): string | undefined {
   }
 }
 
+/** Whose data the file is to hold. */
+export type Wanted =
+  | { readonly for: 'demo'; readonly accountId: string }
+  | {
+      readonly for: 'account';
+      /** The account of the demo that ran in this folder before, if one did. */
+      readonly demoAccountId: string | undefined;
+      /** The API is Stripe's own, which has no account of a demo. */
+      readonly isStripe: boolean;
+    };
+
 /**
- * Keeps demo and real account apart: the demo's file is moved aside for a real key, a real account's file is
- * never taken by the demo. (Two real accounts are kept apart by the engine, which asks Stripe whose key it has.)
+ * Keeps demo and real account apart: a demo's file is moved aside for a real key and for another demo, a real account's
+ * file is never taken by the demo. (Two real accounts are kept apart by the engine, which asks Stripe whose key it has.)
  *
- * @returns Where the demo's file went, if it was moved.
+ * @returns Where a demo's file went, if one was moved.
  * @throws {@link ContainerError} OTHER_ACCOUNT, or CONFIGURATION when the file is no database
  */
-export function settleMirrorFile(file: string, demo: boolean, now: Date): string | undefined {
+export function settleMirrorFile(file: string, wanted: Wanted, now: Date): string | undefined {
   const account = readAccount(file);
-  const isDemoFile = account?.startsWith(demoAccountPrefix) === true;
-  if (demo && account !== undefined && !isDemoFile) {
-    throw new ContainerError(
-      'OTHER_ACCOUNT',
-      `DATA_DIR: ${file} mirrors the account ${account}, which a demo never replaces; ` +
-        'set STRIPE_SECRET_KEY to go on with it, or another DATA_DIR for the demo',
-    );
+  if (account === undefined) return undefined;
+  const isOfDemo = account.startsWith(demoAccountPrefix);
+  if (wanted.for === 'demo') {
+    if (!isOfDemo) {
+      throw new ContainerError(
+        'OTHER_ACCOUNT',
+        `DATA_DIR: ${file} mirrors the account ${account}, which a demo never replaces; ` +
+          'set STRIPE_SECRET_KEY to go on with it, or another DATA_DIR for the demo',
+      );
+    }
+    return account === wanted.accountId ? undefined : moveAside(file, now);
   }
-  return !demo && isDemoFile ? moveAside(file, now) : undefined;
+  // An emulator's account may begin so, too: there the key decides, as for any account.
+  const isLeftOver = account === wanted.demoAccountId || (isOfDemo && wanted.isStripe);
+  return isLeftOver ? moveAside(file, now) : undefined;
 }
 
 function readAccount(file: string): string | undefined {
