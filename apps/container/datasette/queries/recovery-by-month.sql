@@ -11,7 +11,8 @@ with months as (
 )
 select month, currency, count(*) as failed_payments, sum(recovered) as recovered,
   round(100.0 * sum(recovered) / count(*), 1) as percent,
-  money(sum(amount), currency) as amount, money(sum(amount * recovered), currency) as amount_recovered
+  money(sum(amount), currency) as amount, money(sum(amount * recovered), currency) as amount_recovered,
+  money(sum(amount * (1 - recovered)), currency) as amount_lost
 from (
   select m.month, c.currency, c.payment_intent, max(c.amount) as amount,
     exists (select 1 from charges o where o.payment_intent = c.payment_intent and o.status = 'succeeded') as recovered

@@ -10,6 +10,7 @@ with months as (
 )
 select m.month, count(*) as trials,
   count(*) filter (where exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) as converted,
+  count(*) filter (where not exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) as not_converted,
   round(100.0 * count(*) filter (where exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) / count(*), 1) as percent
 from months m join subscriptions s on s.trial_end >= m.begin and s.trial_end < m.finish and s.trial_end <= m.instant
 where s.trial_start is not null

@@ -29,7 +29,8 @@ def money_text(amount, currency):
     return format_money(round(float(amount)), currency)
 
 
-def _zone(name: str) -> timezone:
+def zone_of(name: str) -> "ZoneInfo":
+    """The time zone of that name."""
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -49,7 +50,7 @@ def _now(until) -> datetime:
 
 def periods(unit: str, zone_name, count, until) -> "list[list[str]]":
     """[label, begin, finish, instant] of the last `count` months or days; times in UTC, `finish` excluded."""
-    zone = _zone(zone_name or "UTC")
+    zone = zone_of(zone_name or "UTC")
     now = _now(until)
     number = min(max(int(count or 12), 1), MOST_MONTHS if unit == "month" else 3660)
     local = now.astimezone(zone)

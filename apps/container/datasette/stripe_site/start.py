@@ -2,6 +2,7 @@
 
 from datasette import Response, hookimpl
 
+from .boards import BOARDS
 from .database import mirror
 from .page import origin, status_json
 from .queries import QUERIES
@@ -42,6 +43,7 @@ async def start(request, datasette):
             {
                 "groups": grouped_tables(set(names), counts),
                 "queries": grouped_queries(),
+                "dashboards": BOARDS,
                 "origin": origin(request),
                 "size": db.size,
                 "metadata": datasette.metadata(),

@@ -218,7 +218,8 @@ PREFIXES = {
 def table_of_id(value: str) -> "str | None":
     """The table that an object's id belongs to by its prefix: `cus_123` -> `customers`."""
     head, separator, tail = value.partition("_")
-    if not separator or not tail or not head.isalpha():
+    # `card_declined` is a code, `card_1ABC` a card: Stripe's own ids have digits or capitals.
+    if not separator or not head.isalpha() or not any(c.isdigit() or c.isupper() for c in tail):
         return None
     if value.startswith("sub_sched_"):
         return PREFIXES["sub_sched"]

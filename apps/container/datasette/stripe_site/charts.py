@@ -1,0 +1,131 @@
+"""Charts as SVG, made on the server: no script, no eval, they print, and their bars are links to the rows."""
+
+from dataclasses import dataclass
+from math import floor, log10
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 640, 230
+LEFT, RIGHT, TOP, BOTTOM = 58, 8, 10, 24
+COLOURS = 6
+
+
+@dataclass(frozen=True)
+class Series:
+    """One colour of a chart: a column of the rows."""
+
+    column: str
+    label: str
+    #: -1: drawn downwards, as what goes away.
+    sign: int = 1
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One value on a chart, what a pointer says of it and where it leads."""
+
+    value: float
+    text: str
+    href: "str | None" = None
+
+
+def ticks(low: float, high: float) -> "list[float]":
+    """Four to six round numbers that span the values."""
+    if high <= low:
+        high = low + 1
+    rough = (high - low) / 5
+    unit = 10 ** floor(log10(rough))
+    step = next(unit * f for f in (1, 2, 2.5, 5, 10) if unit * f >= rough)
+    first = floor(low / step)
+    found = []
+    while not found or found[-1] < high:
+        found.append(round((first + len(found)) * step, 10))
+    return found
+
+
+def short(value: float) -> str:
+    """`12500` -> `12.5k`."""
+    for limit, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.4g}{letter}".replace("-", "\u2212")
+    return f"{value:.4g}".replace("-", "\u2212")
+
+
+class _Scale:
+    def __init__(self, low: float, high: float, count: int):
+        self.ticks = ticks(low, high)
+        self.low, self.high = self.ticks[0], self.ticks[-1]
+        self.step = (WIDTH - LEFT - RIGHT) / max(count, 1)
+
+    def y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+    def x(self, index: float) -> float:
+        return round(LEFT + index * self.step, 1)
+
+
+def _frame(scale: _Scale, labels, label: str, body: str) -> Markup:
+    lines = []
+    for tick in scale.ticks:
+        y = scale.y(tick)
+        lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{short(tick)}</text>')
+    every = max(1, -(-len(labels) // 9))
+    for index, text in enumerate(labels):
+        if index % every == 0:
+            x = scale.x(index + 0.5)
+            lines.append(f'<text x="{x}" y="{HEIGHT - 6}" text-anchor="middle">{escape(text)}</text>')
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{escape(label)}">{"".join(lines)}{body}</svg>'
+    )
+
+
+def _mark(shape: str, mark: Mark) -> str:
+    titled = f"<g>{shape}<title>{escape(mark.text)}</title></g>"
+    if mark.href is None:
+        return titled
+    return f'<a href="{escape(mark.href)}" aria-label="{escape(mark.text)}">{titled}</a>'
+
+
+def columns(labels: "list[str]", stacks: "list[list[Mark]]", label: str) -> Markup:
+    """Stacked columns, one list of marks per label, in the order of the series; negative values go down."""
+    highs = [sum(m.value for m in stack if m.value > 0) for stack in stacks]
+    lows = [sum(m.value for m in stack if m.value < 0) for stack in stacks]
+    scale = _Scale(min([0, *lows]), max([0, *highs]), len(labels))
+    width = round(scale.step * 0.72, 1)
+    body = []
+    for index, stack in enumerate(stacks):
+        up = down = 0.0
+        for number, mark in enumerate(stack):
+            if not mark.value:
+                continue
+            base = up if mark.value > 0 else down
+            top, bottom = max(base, base + mark.value), min(base, base + mark.value)
+            up, down = (base + mark.value, down) if mark.value > 0 else (up, base + mark.value)
+            height = max(round(scale.y(bottom) - scale.y(top), 1), 0.8)
+            x = round(scale.x(index) + (scale.step - width) / 2, 1)
+            rect = f'<rect class="k{number % COLOURS + 1}" x="{x}" y="{scale.y(top)}" width="{width}" height="{height}"/>'
+            body.append(_mark(rect, mark))
+    return _frame(scale, labels, label, "".join(body))
+
+
+def lines(labels: "list[str]", rows: "list[list[Mark | None]]", label: str) -> Markup:
+    """One line per series; a missing value is a gap."""
+    values = [mark.value for row in rows for mark in row if mark is not None]
+    scale = _Scale(min([0, *values]), max([0, *values]), len(labels))
+    body = []
+    for number, row in enumerate(rows):
+        path, pen = [], "M"
+        for index, mark in enumerate(row):
+            if mark is None:
+                pen = "M"
+                continue
+            path.append(f"{pen}{scale.x(index + 0.5)} {scale.y(mark.value)}")
+            pen = "L"
+        body.append(f'<path class="line s{number % COLOURS + 1}" d="{"".join(path)}"/>')
+        for index, mark in enumerate(row):
+            if mark is not None:
+                dot = f'<circle class="k{number % COLOURS + 1}" cx="{scale.x(index + 0.5)}" cy="{scale.y(mark.value)}" r="3.5"/>'
+                body.append(_mark(dot, mark))
+    return _frame(scale, labels, label, "".join(body))

@@ -1,0 +1,265 @@
+"""Dashboard pages: runs the panels' saved queries, draws them, and links every figure to its rows and its SQL."""
+
+import asyncio
+import re
+import time
+from collections import OrderedDict
+from urllib.parse import urlencode
+
+from datasette import Response, hookimpl
+from datasette.database import QueryInterrupted
+from datasette.utils import tilde_encode
+
+from . import charts
+from .boards import BOARDS, BY_SLUG, SWITCHES, Panel
+from .charts import Mark
+from .database import mirror
+from .functions import periods, zone_of
+from .money import decimals
+from .queries import QUERIES
+from .status import status_of
+from .tables import table_of_id
+
+PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
+PERIODS = (("6", "6 months"), ("", "12 months"), ("24", "24 months"), ("36", "36 months"), ("60", "5 years"))
+# Answers are kept this many times longer than they took, and in any case while the data stays the same.
+REST_FACTOR = 20
+REST_SECONDS = 2.0
+KEPT_ANSWERS = 400
+
+
+class Answers:
+    """Rows of saved queries, kept while the data stays as it is."""
+
+    def __init__(self, db):
+        self._db = db
+        self._kept: "OrderedDict[tuple, tuple]" = OrderedDict()
+        self._running: "dict[tuple, asyncio.Task]" = {}
+
+    async def of(self, name: str, arguments: "dict[str, str]") -> "list[dict]":
+        query = QUERIES[name]
+        params = {p: arguments.get(p, "") for p in set(PARAMETER.findall(query.sql))}
+        key = (name, tuple(sorted(params.items())))
+        version = (await status_of(self._db)).data_version
+        kept = self._kept.get(key)
+        now = time.monotonic()
+        if kept is not None:
+            rows, seen, at, took = kept
+            # The clock moves on too: what is "now" in a query is at most a minute old.
+            if (seen == version and version and now - at < 60) or now - at < max(REST_SECONDS, took * REST_FACTOR):
+                return rows
+        if key not in self._running:
+            self._running[key] = asyncio.ensure_future(self._ask(key, query.sql, params, version))
+        return await asyncio.shield(self._running[key])
+
+    async def _ask(self, key, sql, params, version):
+        try:
+            began = time.monotonic()
+            result = await self._db.execute(sql, params)
+            rows = [dict(zip(result.columns, row)) for row in result.rows]
+            now = time.monotonic()
+            self._kept[key] = (rows, version, now, now - began)
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_ANSWERS:
+                self._kept.popitem(last=False)
+            return rows
+        finally:
+            del self._running[key]
+
+
+def answers_of(db) -> Answers:
+    if not hasattr(db, "site_answers"):
+        db.site_answers = Answers(db)
+    return db.site_answers
+
+
+async def currencies(db) -> "list[str]":
+    """The account's currencies, the one with most payments of late first."""
+    rows = await answers_of(db).of("payments-by-month", {"months": "24"}) if await db.table_exists("charges") else []
+    weight: "dict[str, int]" = {}
+    for row in rows:
+        weight[row["currency"]] = weight.get(row["currency"], 0) + row["succeeded"] + row["failed"]
+    return sorted(weight, key=lambda c: (-weight[c], c))
+
+
+def shown(value, unit: str, currency: str) -> str:
+    """A value of a chart as text."""
+    if value is None:
+        return "–"
+    if unit == "%":
+        return f"{value:g} %"
+    if unit == "money":
+        return f"{value:,.{decimals(currency)}f}\u00a0{currency.upper()}".replace("-", "\u2212")
+    return f"{value:,}"
+
+
+def _cell(row: dict, column: str):
+    value = row[column]
+    currency = row.get("currency")
+    if isinstance(value, float) and isinstance(currency, str) and not column.endswith("percent"):
+        return f"{value:,.{decimals(currency)}f}".replace("-", "\u2212")
+    return value
+
+
+def row_link(column: str, value):
+    """The row that an id in a table leads to."""
+    if not isinstance(value, str) or column in ("email", "reason"):
+        return None
+    table = table_of_id(value)
+    return f"/stripe/{table}/{tilde_encode(value)}" if table else None
+
+
+def every_label(panel: Panel, rows: "list[dict]", arguments):
+    """A month or day of which there is nothing to tell has its place on the axis all the same."""
+    unit = panel.label
+    if unit not in ("month", "day"):
+        return [row[unit] for row in rows], rows
+    found = {row[unit]: row for row in rows}
+    wanted = arguments.get("months") if unit == "month" else "30"
+    labels = [period[0] for period in periods(unit, arguments.get("tz"), wanted, arguments.get("until"))]
+    labels = [label for label in labels if label >= min(found)]
+    return labels, [found.get(label, {unit: label}) for label in labels]
+
+
+def draw(panel: Panel, rows: "list[dict]", arguments: "dict[str, str]", currency: str):
+    """The panel's chart, or None where a table says more."""
+    if panel.kind not in ("columns", "lines") or not rows:
+        return None
+    labels, rows = every_label(panel, rows, arguments)
+
+    def mark(row, series):
+        value = row.get(series.column)
+        if value is None:
+            return None
+        href = panel.rows(row, series.column, arguments) if panel.rows else address(panel, arguments)
+        return Mark(value * series.sign, f"{row[panel.label]}, {series.label}: {shown(value, panel.unit, currency)}", href)
+
+    if panel.kind == "columns":
+        stacks = [[mark(row, s) or Mark(0, "") for s in panel.series] for row in rows]
+        return charts.columns(labels, stacks, panel.title)
+    return charts.lines(labels, [[mark(row, s) for row in rows] for s in panel.series], panel.title)
+
+
+def cohorts(rows: "list[dict]"):
+    """Rows of retention-cohorts as a triangle: one line per cohort, one column per month later."""
+    found: "dict[str, dict]" = {}
+    last = 0
+    for row in rows:
+        line = found.setdefault(row["cohort"], {"cohort": row["cohort"], "size": row["customers_at_first"], "cells": {}})
+        line["cells"][row["months_later"]] = row
+        last = max(last, row["months_later"])
+    return list(found.values()), list(range(last + 1))
+
+
+def address(panel: Panel, arguments: "dict[str, str]") -> str:
+    """The saved query's page with the panel's arguments: its rows and its SQL."""
+    wanted = set(PARAMETER.findall(QUERIES[panel.query].sql))
+    kept = {k: v for k, v in {**arguments, **panel.params}.items() if v and k in wanted}
+    return f"/stripe/{panel.query}{'?' + urlencode(kept) if kept else ''}"
+
+
+async def panel_of(db, panel: Panel, arguments, currency):
+    context = {"panel": panel, "href": address(panel, arguments), "error": None, "rows": [], "chart": None, "columns": []}
+    try:
+        rows = await answers_of(db).of(panel.query, {**arguments, **panel.params})
+    except QueryInterrupted:
+        context["error"] = "This took too long. A shorter period is faster."
+        return context
+    except Exception as error:  # a table that is not mirrored: the other panels are of use all the same
+        context["error"] = f"Not available: {error}"
+        return context
+    if currency and rows and "currency" in rows[0]:
+        rows = [row for row in rows if row["currency"] == currency]
+    context["rows"] = rows
+    # The currency is that of the whole page.
+    context["columns"] = [name for name in rows[0] if name != "currency" or not currency] if rows else []
+    context["chart"] = draw(panel, rows, arguments, currency)
+    if panel.kind == "cohorts":
+        context["cohorts"], context["later"] = cohorts(rows)
+    return context
+
+
+async def figure_of(db, figure, arguments, currency):
+    value = None
+    try:
+        rows = await answers_of(db).of(figure.query, arguments)
+        rows = [row for row in rows if row.get("currency", currency) == currency]
+        if rows:
+            value = rows[-1 if figure.last else 0][figure.column]
+    except Exception:  # shown as unknown; the panel of the same query says why
+        value = None
+    return {
+        "label": figure.label,
+        "text": shown(value, figure.unit, currency),
+        "href": address(Panel("", figure.query), arguments),
+    }
+
+
+def arguments_of(request, board, known: "list[str]"):
+    """The switches' values from the address, and the currency that is shown."""
+    names = ("months", "tz", "until", *board.switches)
+    arguments = {name: request.args.get(name) or "" for name in names}
+    asked = (request.args.get("currency") or "").lower()
+    currency = asked if asked in known else (known[0] if known else "usd")
+    try:
+        zone_of(arguments["tz"])
+    except ValueError:
+        arguments["tz"] = ""
+    if arguments["months"] and not arguments["months"].isdigit():
+        arguments["months"] = ""
+    return {**arguments, "currency": currency}, currency
+
+
+async def dashboard(request, datasette):
+    db = mirror(datasette)
+    board = BY_SLUG[request.url_vars["slug"]]
+    known = await currencies(db)
+    arguments, currency = arguments_of(request, board, known)
+    panels = await asyncio.gather(*(panel_of(db, panel, arguments, currency) for panel in board.panels))
+    figures = await asyncio.gather(*(figure_of(db, figure, arguments, currency) for figure in board.figures))
+    if request.url_vars.get("format"):
+        return Response.json(
+            {
+                "dashboard": board.slug,
+                "arguments": arguments,
+                "panels": [{"title": p["panel"].title, "query": p["href"], "error": p["error"], "rows": p["rows"]} for p in panels],
+            }
+        )
+    return Response.html(
+        await datasette.render_template(
+            "dashboard.html",
+            {
+                "board": board,
+                "boards": BOARDS,
+                "panels": panels,
+                "figures": figures,
+                "arguments": arguments,
+                "currencies": known,
+                "currency": currency,
+                "switches": [(name, *SWITCHES[name]) for name in board.switches],
+                "periods": PERIODS,
+                "cell": _cell,
+                "row_link": row_link,
+                "query_string": urlencode({k: v for k, v in arguments.items() if v}),
+            },
+            request=request,
+        )
+    )
+
+
+async def dashboard_list(request, datasette):
+    own = (datasette.plugin_config("datasette-dashboards") or {}) if hasattr(datasette, "plugin_config") else {}
+    return Response.html(
+        await datasette.render_template("dashboard_list.html", {"built_in": BOARDS, "dashboards": own}, request=request)
+    )
+
+
+@hookimpl(tryfirst=True)
+def register_routes():
+    slugs = "|".join(re.escape(board.slug) for board in BOARDS)
+    return [
+        (rf"^/-/dashboards/(?P<slug>{slugs})(\.(?P<format>json))?$", dashboard),
+        (r"^/-/dashboards$", dashboard_list),
+    ]
+
+

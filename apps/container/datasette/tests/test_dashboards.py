@@ -1,0 +1,120 @@
+"""Dashboards: every panel answers with every definition, figures are the queries' own, and everything links to rows."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from stripe_site import charts
+from stripe_site.boards import BOARDS, SWITCHES
+from stripe_site.charts import Mark
+from stripe_site.queries import QUERIES
+
+UNTIL = "until=2026-06-15+12:00:00"
+SLUGS = [board.slug for board in BOARDS]
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_panel_answers(site, slug):
+    panels = site.json(f"/-/dashboards/{slug}.json?{UNTIL}")["panels"]
+    assert [p["title"] for p in panels if p["error"]] == []
+    assert any(p["rows"] for p in panels)
+    page = site.html(f"/-/dashboards/{slug}?{UNTIL}")
+    assert "Not available" not in page and "too long" not in page
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+@pytest.mark.parametrize("name", list(SWITCHES))
+def test_every_definition_can_be_switched(site, slug, name):
+    for value, _ in SWITCHES[name][1]:
+        panels = site.json(f"/-/dashboards/{slug}.json?{UNTIL}&{name}={value}")["panels"]
+        assert [p["error"] for p in panels if p["error"]] == []
+
+
+@pytest.mark.parametrize("value", ["xyz", "0", "-5", "99999", "1;drop"])
+def test_nonsense_in_the_address_is_no_error(site, value):
+    for name in ("months", "tz", "currency", "trials"):
+        assert site.get(f"/-/dashboards/mrr?{name}={value}").status_code == 200, name
+
+
+@pytest.mark.parametrize("currency", ["usd", "eur", "jpy", "kwd"])
+@pytest.mark.parametrize("slug", SLUGS)
+def test_currencies_are_never_mixed(site, slug, currency):
+    answer = site.json(f"/-/dashboards/{slug}.json?{UNTIL}&currency={currency}")
+    for panel in answer["panels"]:
+        assert {row["currency"] for row in panel["rows"] if "currency" in row} <= {currency}
+    page = site.html(f"/-/dashboards/{slug}?{UNTIL}&currency={currency}")
+    others = {"USD", "EUR", "JPY", "KWD"} - {currency.upper()}
+    assert not any(f"\u00a0{other}" in page for other in others)
+
+
+def test_a_definition_changes_the_figure(site):
+    def mrr(extra):
+        panels = site.json(f"/-/dashboards/mrr.json?{UNTIL}&currency=usd{extra}")["panels"]
+        return panels[0]["rows"][-1]["mrr"]
+
+    assert mrr("&coupons=0") > mrr("")
+    assert mrr("&past_due=0") < mrr("")
+
+
+def test_every_figure_links_to_pages_that_answer(site):
+    seen = 0
+    for slug in SLUGS:
+        page = site.html(f"/-/dashboards/{slug}?{UNTIL}")
+        links = set(re.findall(r'href="(/stripe/[^"]+)"', page))
+        assert links
+        for link in sorted(links)[:25]:
+            answer = site.get(link.replace("&amp;", "&"))
+            assert answer.status_code == 200, link
+            seen += 1
+    assert seen > 60
+
+
+def test_the_rows_behind_a_bar_add_up_to_it(site, account):
+    page = site.html(f"/-/dashboards/payments?{UNTIL}&currency=eur")
+    bars = re.findall(r'<a href="([^"]+)" aria-label="(\d{4}-\d\d), Succeeded: (\d+)"', page)
+    assert len(bars) >= 10
+    for href, _, count in bars:
+        address = urlsplit(href.replace("&amp;", "&"))
+        rows = site.json(f"{address.path}.json?{address.query}&_shape=array&_size=max")
+        assert len(rows) == int(count)
+        assert parse_qs(address.query)["currency"] == ["eur"]
+
+
+def test_all_queries_of_dashboards_exist():
+    for board in BOARDS:
+        for panel in board.panels:
+            assert panel.query in QUERIES
+        for figure in board.figures:
+            assert figure.query in QUERIES
+
+
+@pytest.mark.parametrize("low, high", [(0, 1), (0, 0), (-5, 12), (0, 123456789), (0, 0.004), (-3, 0), (99, 101)])
+def test_ticks_span_the_values(low, high):
+    found = charts.ticks(low, high)
+    assert found[0] <= low and found[-1] >= high
+    assert 2 <= len(found) <= 9
+
+
+def test_marks_are_escaped():
+    svg = charts.columns(["a<b"], [[Mark(1, 'x"><script>', "/x?a=1&b=2")]], "t&t")
+    assert "<script>" not in svg and "a&lt;b" in svg and "/x?a=1&amp;b=2" in svg
+
+
+def test_queries_are_asked_once_while_the_data_stays(site):
+    from stripe_site.dashboards import answers_of
+    from stripe_site.database import mirror
+
+    answers = answers_of(mirror(site.datasette))
+    first = site.run(answers.of("payments-by-month", {"months": "7"}))
+    assert site.run(answers.of("payments-by-month", {"months": "7"})) is first
+
+
+def test_dashboards_before_the_tables_exist(tmp_path):
+    from conftest import Site
+
+    empty = Site(tmp_path / "none.sqlite")
+    try:
+        for slug in SLUGS:
+            assert empty.get(f"/-/dashboards/{slug}").status_code == 200
+    finally:
+        empty.close()

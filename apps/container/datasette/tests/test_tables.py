@@ -1,0 +1,45 @@
+import pytest
+from stripe_site.tables import GROUPS, TABLES, table_of_id
+
+
+@pytest.mark.parametrize(
+    "value, table",
+    [
+        ("cus_NffrFeUfNV2Hib", "customers"),
+        ("ch_3OabcD", "charges"),
+        ("py_1Abc", "charges"),
+        ("sub_sched_1AbC", "subscription_schedules"),
+        ("sub_1AbC", "subscriptions"),
+        ("cs_test_a1B2", "checkout_sessions"),
+        ("card_declined", None),
+        ("in_transit", None),
+        ("no_prefix_1", None),
+        ("cus_", None),
+        ("plain", None),
+        ("", None),
+    ],
+)
+def test_table_of_an_id(value, table):
+    assert table_of_id(value) == table
+
+
+def test_every_table_of_the_catalogue_has_its_place():
+    import schema
+
+    names = {table["table"] for table in schema.catalog()} - {"notification_events"}
+    assert names | {"events"} == set(TABLES)
+    assert {table.group for table in TABLES.values()} == set(GROUPS)
+
+
+def test_main_columns_and_labels_are_columns_of_the_catalogue():
+    import schema
+
+    for table in schema.catalog():
+        known = TABLES.get(table["table"])
+        if known is None:
+            continue
+        columns = {column["name"] for column in table["columns"]} | set(schema.KEPT.get(known.name, {}))
+        # A nested table's rows name their parent in a column that the object itself does not have.
+        columns |= {(table.get("parent") or {}).get("table", "")[:-1], *[c.split(" ")[0] for c in table.get("pseudoColumns", [])]}
+        assert [c for c in known.columns if c not in columns] == [], known.name
+        assert known.label is None or known.label in columns, known.name
