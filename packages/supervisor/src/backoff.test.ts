@@ -11,6 +11,13 @@ describe('restart plan', () => {
     expect(delays).toEqual([100, 200, 400, 800, 1_000, 1_000]);
   });
 
+  test.each([0, 100])('from %i ms on, the delay stays a number after thousands of restarts', (initialMs) => {
+    const plan = createRestartPlan({ ...backoff, initialMs, factor: 10 }, unlimited);
+    let last: number | undefined;
+    for (let turn = 0; turn < 5_000; turn += 1) last = plan.next(0)?.delayMs;
+    expect(last).toBe(initialMs === 0 ? 0 : 1_000);
+  });
+
   test('starts over after a stable time, not after a shorter one', () => {
     const plan = createRestartPlan(backoff, unlimited);
     plan.next(0);

@@ -10,6 +10,9 @@ export interface RestartPlan {
   next(now: number): { readonly attempt: number; readonly delayMs: number } | undefined;
 }
 
+/** 2 to this is more than any delay. */
+const maxExponent = 60;
+
 /** `random` is 0 to 1, as Math.random. */
 export function createRestartPlan(
   backoff: Required<BackoffOptions>,
@@ -26,7 +29,11 @@ export function createRestartPlan(
       if (readySince !== undefined && now - readySince >= backoff.resetAfterMs) attempt = 0;
     },
     next(now): { attempt: number; delayMs: number } | undefined {
-      const grown = Math.min(backoff.maxMs, backoff.initialMs * backoff.factor ** attempt);
+      // The exponent is limited: 0 × Infinity would be no number.
+      const grown = Math.min(
+        backoff.maxMs,
+        backoff.initialMs * backoff.factor ** Math.min(attempt, maxExponent),
+      );
       const delayMs = Math.round(grown * (1 - backoff.jitter * random()));
       // Judged at the moment of the next start, so that a slow pace is never a burst.
       const recent = starts.filter((at) => now + delayMs - at < burst.withinMs).length;

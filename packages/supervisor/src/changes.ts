@@ -38,3 +38,18 @@ export function createChanges(): Changes {
     },
   };
 }
+
+/** The work's result, or a rejection with the signal's reason as soon as it is aborted. */
+export async function orAborted<T>(work: Promise<T> | T, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    aborted.reject(signal.reason as Error);
+  };
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

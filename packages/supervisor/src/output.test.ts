@@ -172,6 +172,59 @@ describe('output', () => {
     expect(supervisor.status().services[0]?.state).toBe('stopped');
   });
 
+  test('many services share a slow output without a warning', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): number => warnings.push(warning);
+    process.on('warning', onWarning);
+    const output = collector(1);
+    const names = Array.from({ length: 20 }, (_, index) => `s${index}`);
+    const { supervisor } = supervise({
+      services: Object.fromEntries(
+        names.map((name) => [
+          name,
+          { ...sh('echo a; echo b; echo c >&2; echo d'), restart: 'never' as const },
+        ]),
+      ),
+      output: output.stream,
+    });
+    await supervisor.start();
+    await supervisor.done;
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+    expect(output.text().split('\n')).toHaveLength(81);
+  });
+
+  test('a logger that throws stops nobody', async () => {
+    const logDir = tempDir();
+    const logger = pino(
+      {},
+      {
+        write: () => {
+          throw new Error('no room');
+        },
+      },
+    );
+    const { supervisor } = supervise({
+      services: { a: { ...sh('echo one; echo two'), restart: 'never' } },
+      logger,
+      logDir,
+    });
+    await supervisor.start();
+    await supervisor.done;
+    expect(readFileSync(join(logDir, 'a.log'), 'utf8')).toBe('one\ntwo\n');
+  });
+
+  test('a program that cannot be started does not show its arguments in the log', async () => {
+    const lines: string[] = [];
+    const { supervisor } = supervise({
+      services: { a: { command: '/no/such/program', args: ['--password=hush'], restart: 'never' } },
+      logger: pino({}, { write: (line) => lines.push(line) }),
+    });
+    await expect(supervisor.start()).rejects.toMatchObject({ code: 'SERVICE_FAILED' });
+    expect(lines.join('')).toContain('a cannot be started: spawn /no/such/program ENOENT');
+    expect(lines.join('')).not.toContain('hush');
+  });
+
   test('no secret reaches log file, output or logger', async () => {
     const key = ['sk', 'test', 'emulator456'].join('_');
     const logDir = tempDir();

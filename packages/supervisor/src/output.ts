@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createLineFramer } from './line-framer.ts';
 import type { BlockSink } from './log-files.ts';
+import type { ResolvedService } from './options.ts';
 import type { Redactor } from './redact.ts';
+import type { ProcessSinks } from './run-process.ts';
 
 /** Tells a pump that is busy from one that waits for a child that will not write any more. */
 export interface PumpActivity {
@@ -14,7 +16,8 @@ export interface PumpActivity {
 
 /**
  * Reads a stream to its end into all sinks, block by block. Reading one chunk at a time and waiting for the sinks
- * is the back-pressure: a child that writes faster than the disk takes is held up in its own write.
+ * is the back-pressure: a child that writes faster than the disk takes is held up in its own write. Never rejects:
+ * a sink that throws is left out from then on, as its failure must not stop the service.
  */
 export async function pumpLines(
   stream: Readable,
@@ -23,12 +26,17 @@ export async function pumpLines(
   activity: PumpActivity = { chunks: 0, written: 0, writing: false },
 ): Promise<void> {
   const framer = createLineFramer(redactor);
+  const working = new Set(sinks);
   const spread = async (block: Buffer | undefined): Promise<void> => {
     if (block === undefined) return;
     activity.writing = true;
-    for (const sink of sinks) {
-      const wait = sink.write(block);
-      if (wait !== undefined) await wait;
+    for (const sink of working) {
+      try {
+        const wait = sink.write(block);
+        if (wait !== undefined) await wait;
+      } catch {
+        working.delete(sink);
+      }
     }
     activity.writing = false;
     activity.written += 1;
@@ -38,12 +46,10 @@ export async function pumpLines(
       activity.chunks += 1;
       await spread(framer.push(chunk as Buffer));
     }
-  } catch (error) {
-    // Closed by us because something else still holds the child's end of the pipe: what came is kept.
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
-  } finally {
-    await spread(framer.end());
+  } catch {
+    // Closed by us because something else still holds the child's end of the pipe, or broken: what came is kept.
   }
+  await spread(framer.end());
 }
 
 /** Lines to pino, as `{service, stream}` and the line as message. */
@@ -57,16 +63,74 @@ export function loggerSink(logger: Logger, service: string, stream: 'stdout' | '
   };
 }
 
+/** A stream that all services share, each line tagged by its service. */
+export interface TaggedOutput {
+  sink(service: string): BlockSink;
+  /** Resolves when all that was written has left the stream, or it is gone, or the time is over. */
+  flush(limitMs: number): Promise<void>;
+}
+
 /** Lines as `name | line` to a stream that may push back, such as process.stdout. */
-export function taggedSink(output: Writable, service: string): BlockSink {
-  const tag = `${service} | `;
+export function createTaggedOutput(output: Writable): TaggedOutput {
+  /** One for all who wait, so that many services do not add many listeners. */
+  let draining: Promise<void> | undefined;
+  const gone = (): boolean => output.destroyed || output.writableEnded;
+  const drained = (): Promise<void> => {
+    draining ??= new Promise<void>((resolve) => {
+      // A reader that goes away must not stop the services.
+      const names = ['drain', 'close', 'error', 'finish'] as const;
+      const end = (): void => {
+        for (const name of names) output.off(name, end);
+        draining = undefined;
+        resolve();
+      };
+      for (const name of names) output.on(name, end);
+    });
+    return draining;
+  };
+
   return {
-    async write(block): Promise<void> {
-      if (output.destroyed || output.writableEnded) return;
-      const text = block.toString('utf8');
-      const tagged = tag + text.slice(0, -1).replaceAll('\n', `\n${tag}`) + '\n';
-      if (!output.write(tagged)) await drained(output);
+    sink(service): BlockSink {
+      const tag = `${service} | `;
+      return {
+        async write(block): Promise<void> {
+          while (output.writableNeedDrain && !gone()) await drained();
+          if (gone()) return;
+          const text = block.toString('utf8');
+          output.write(tag + text.slice(0, -1).replaceAll('\n', `\n${tag}`) + '\n');
+        },
+      };
     },
+    async flush(limitMs): Promise<void> {
+      if (gone() || output.writableLength === 0) return;
+      const limit = new AbortController();
+      const empty = new Promise<void>((resolve) => {
+        output.write('', () => {
+          resolve();
+        });
+      });
+      await Promise.race([empty, delay(limitMs, undefined, { signal: limit.signal })]);
+      limit.abort();
+    },
+  };
+}
+
+/** Where a service's output goes, by its choice. */
+export function serviceSinks(
+  service: ResolvedService,
+  to: { readonly logger: Logger; readonly output: TaggedOutput | undefined },
+  logFile: BlockSink | undefined,
+  extra: ProcessSinks,
+): ProcessSinks {
+  const { name, output } = service;
+  const shared = logFile === undefined ? [] : [logFile];
+  const logged = (from: 'stdout' | 'stderr'): BlockSink[] => {
+    if (output !== 'both' && output !== 'log') return [];
+    return [to.output?.sink(name) ?? loggerSink(to.logger, name, from)];
+  };
+  return {
+    stdout: [...shared, ...logged('stdout'), ...extra.stdout],
+    stderr: [...shared, ...logged('stderr'), ...extra.stderr],
   };
 }
 
@@ -80,32 +144,6 @@ export function matchSink(pattern: RegExp, onMatch: () => void): BlockSink {
       onMatch();
     },
   };
-}
-
-/** Resolves when all that was written has left the stream, or it is gone, or nothing moves any more. */
-export async function flushed(output: Writable, limitMs: number): Promise<void> {
-  const gone = output.destroyed || output.writableEnded;
-  if (gone || output.writableLength === 0) return;
-  const limit = new AbortController();
-  const empty = new Promise<void>((resolve) => {
-    output.write('', () => {
-      resolve();
-    });
-  });
-  await Promise.race([empty, delay(limitMs, undefined, { signal: limit.signal })]);
-  limit.abort();
-}
-
-/** Until it takes more, or is gone: a reader that goes away must not stop the services. */
-function drained(output: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    const names = ['drain', 'close', 'error', 'finish'] as const;
-    const end = (): void => {
-      for (const name of names) output.off(name, end);
-      resolve();
-    };
-    for (const name of names) output.on(name, end);
-  });
 }
 
 function linesOf(block: Buffer): string[] {

@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { orAborted } from './changes.ts';
 import type { Probe } from './types.ts';
 
 /** Asks once; every failure is `false`. Resolves at the latest when the signal is aborted. */
@@ -9,18 +10,10 @@ export async function ask(
   context: { readonly service: string; readonly pid: number; readonly signal: AbortSignal },
 ): Promise<boolean> {
   const { signal } = context;
-  if (signal.aborted) return false;
-  const aborted = Promise.withResolvers<boolean>();
-  const onAbort = (): void => {
-    aborted.resolve(false);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([answer(probe, context), aborted.promise]);
+    return await orAborted(answer(probe, context), signal);
   } catch {
     return false;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { orAborted } from './changes.ts';
 import type { ResolvedService } from './options.ts';
 import { matchSink } from './output.ts';
 import { ask } from './probe.ts';
@@ -64,6 +65,26 @@ export function watchReadiness(service: ResolvedService): ReadinessWatch {
           }
         },
       };
+  }
+}
+
+/** `over` is aborted when the process has ended. 0 ms = no limit. */
+export async function readyOutcome(
+  ready: Promise<void>,
+  limitMs: number,
+  over: AbortSignal,
+): Promise<'ready' | 'late' | 'over'> {
+  const decided = new AbortController();
+  const signal = AbortSignal.any([over, decided.signal]);
+  const limit = (): Promise<'late' | 'over'> =>
+    delay(limitMs, 'late' as const, { signal }).catch(() => 'over' as const);
+  const isReady = ready.then(() => 'ready' as const);
+  try {
+    return await orAborted(Promise.race([isReady, ...(limitMs === 0 ? [] : [limit()])]), over);
+  } catch {
+    return 'over';
+  } finally {
+    decided.abort();
   }
 }
 

@@ -1,25 +1,25 @@
-import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import { createRestartPlan, type RestartPlan } from './backoff.ts';
 import type { Guard } from './guard.ts';
-import type { BlockSink, LogFile, LogFiles } from './log-files.ts';
+import { orAborted } from './changes.ts';
+import { describeExit, exitOf, spawnExitCode } from './exit.ts';
+import type { LogFile, LogFiles } from './log-files.ts';
 import type { ResolvedService } from './options.ts';
-import { loggerSink, taggedSink } from './output.ts';
-import { ask } from './probe.ts';
+import { serviceSinks, type TaggedOutput } from './output.ts';
 import { processUsage } from './proc.ts';
-import { watchReadiness } from './readiness.ts';
+import { readyOutcome, watchReadiness } from './readiness.ts';
 import type { Redactor } from './redact.ts';
-import { startProcess, type ProcessEnd, type RunningProcess } from './run-process.ts';
+import { startProcess, type RunningProcess } from './run-process.ts';
 import type { ServiceExit, ServiceState, ServiceStatus, SupervisorEvent } from './types.ts';
+import { watchdogBites } from './watchdog.ts';
 
 /** What a service needs of the supervisor around it. */
 export interface ServiceContext {
   readonly logger: Logger;
   readonly redactor: Redactor | undefined;
   readonly logFiles: LogFiles | undefined;
-  readonly output: Writable | undefined;
+  readonly output: TaggedOutput | undefined;
   readonly guard: Guard;
   emit(event: SupervisorEvent): void;
   /** Resolves when the service's dependencies are as it wants them. */
@@ -161,7 +161,7 @@ export class Service {
       (options.restart === 'never' || (exit.code !== null && options.finalExitCodes.includes(exit.code)));
     const next = hopeless ? undefined : plan.next(performance.now());
     if (next === undefined) {
-      this.#context.logger.error(log, `${options.name} is given up: ${ending(exit)}`);
+      this.#context.logger.error(log, `${options.name} is given up: ${describeExit(exit)}`);
       this.#settle('failed');
       this.#context.emit({ type: 'gave-up', at: Date.now(), service: options.name, exit });
       this.#context.gaveUp(options, exit);
@@ -169,7 +169,7 @@ export class Service {
     }
     this.#context.logger.warn(
       { ...log, ...next },
-      `${options.name} ended: ${ending(exit)}; it is started again in ${next.delayMs} ms`,
+      `${options.name} ended: ${describeExit(exit)}; it is started again in ${next.delayMs} ms`,
     );
     this.#nextStartAt = Date.now() + next.delayMs;
     this.#set('backoff');
@@ -197,11 +197,18 @@ export class Service {
     const watch = watchReadiness(options);
     let running: RunningProcess;
     try {
-      await this.#before();
-      running = await startProcess(options, this.#sinks(watch.sinks), this.#context.redactor);
+      await orAborted(options.beforeStart?.({ signal: this.#stop.signal }), this.#stop.signal);
+      const sinks = serviceSinks(options, this.#context, this.#logFile, watch.sinks);
+      running = await startProcess(options, sinks, this.#context.redactor);
     } catch (error) {
-      this.#context.logger.error({ service: options.name, err: error }, `${options.name} cannot be started`);
-      return this.#exit({ code: null, signal: null, killed: false }, 'spawn-failed', spawnExitCode(error));
+      // Not the error itself: Node's has the command line in it, and so perhaps a secret.
+      const text = error instanceof Error ? error.message : String(error);
+      this.#context.logger.error(
+        { service: options.name },
+        `${options.name} cannot be started: ${this.#context.redactor?.redact(text) ?? text}`,
+      );
+      const none = { code: null, signal: null, killed: false };
+      return exitOf(none, 'spawn-failed', spawnExitCode(error));
     }
     this.#running = running;
     this.#congested = false;
@@ -216,27 +223,13 @@ export class Service {
       over.abort();
     });
     const readySince = await this.#becomeReady(running, watch.wait(running, over.signal), over.signal);
-    if (readySince !== undefined) void this.#watchdog(running, over.signal);
+    if (readySince !== undefined) this.#watch(running, over.signal);
     const end = await running.ended;
     plan.ended(performance.now(), readySince);
     if (options.endWithParent) this.#context.guard.remove(running.pid);
     this.#running = undefined;
     await this.#logFile?.flush();
-    return this.#exit(end, this.#reason ?? 'exit');
-  }
-
-  async #before(): Promise<void> {
-    const { signal } = this.#stop;
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = (): void => {
-      aborted.reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      await Promise.race([this.options.beforeStart?.({ signal }), aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    return exitOf(end, this.#reason ?? 'exit');
   }
 
   /** Monotonic ms at which it became ready, or undefined when it ended or was ended before. */
@@ -245,23 +238,12 @@ export class Service {
     ready: Promise<void>,
     over: AbortSignal,
   ): Promise<number | undefined> {
-    const { options } = this;
-    const decided = new AbortController();
-    const signal = AbortSignal.any([over, decided.signal]);
-    const limit =
-      options.readyTimeoutMs === 0
-        ? []
-        : [delay(options.readyTimeoutMs, 'late' as const, { signal }).catch(() => 'over' as const)];
-    const outcome = await Promise.race([
-      ready.then(() => 'ready' as const).catch(() => 'over' as const),
-      running.exited.then(() => 'over' as const),
-      ...limit,
-    ]);
-    decided.abort();
+    const { name, readyTimeoutMs } = this.options;
+    const outcome = await readyOutcome(ready, readyTimeoutMs, over);
     if (outcome === 'late' && this.#reason === undefined) {
       this.#context.logger.warn(
-        { service: options.name, pid: running.pid },
-        `${options.name} is not ready after ${options.readyTimeoutMs} ms`,
+        { service: name, pid: running.pid },
+        `${name} is not ready after ${readyTimeoutMs} ms`,
       );
       this.#end('not-ready');
     }
@@ -270,23 +252,18 @@ export class Service {
     return performance.now();
   }
 
-  async #watchdog(running: RunningProcess, over: AbortSignal): Promise<void> {
+  #watch(running: RunningProcess, over: AbortSignal): void {
     const { name, watchdog } = this.options;
     if (watchdog === undefined) return;
-    let failures = 0;
-    while (failures < watchdog.failures) {
-      await delay(watchdog.intervalMs, undefined, { signal: over }).catch(() => undefined);
-      if (over.aborted || this.#reason !== undefined) return;
-      const signal = AbortSignal.any([over, AbortSignal.timeout(watchdog.timeoutMs)]);
-      const answered = await ask(watchdog.probe, { service: name, pid: running.pid, signal });
-      if (over.aborted) return;
-      failures = answered ? 0 : failures + 1;
-      if (!answered) {
-        this.#context.emit({ type: 'watchdog', at: Date.now(), service: name, failures });
-        this.#context.logger.warn({ service: name, failures }, `${name} does not answer its watchdog`);
-      }
-    }
-    this.#end('watchdog');
+    const onFailure = (failures: number): void => {
+      this.#context.emit({ type: 'watchdog', at: Date.now(), service: name, failures });
+      this.#context.logger.warn({ service: name, failures }, `${name} does not answer its watchdog`);
+    };
+    void watchdogBites(watchdog, { service: name, pid: running.pid, signal: over }, onFailure).then(
+      (bites) => {
+        if (bites && this.#reason === undefined) this.#end('watchdog');
+      },
+    );
   }
 
   /** Ends the process, if there is one. The first reason stands, but for a stop. */
@@ -295,28 +272,6 @@ export class Service {
     if (this.#running === undefined) return;
     this.#set('stopping');
     this.#running.terminate();
-  }
-
-  #exit(end: ProcessEnd, reason: ServiceExit['reason'], exitCode?: number): ServiceExit {
-    const own = end.signal === null ? (end.code ?? 1) : 128 + constants.signals[end.signal];
-    return { ...end, exitCode: exitCode ?? own, reason, at: Date.now() };
-  }
-
-  #sinks(extra: { readonly stdout: readonly BlockSink[]; readonly stderr: readonly BlockSink[] }): {
-    stdout: BlockSink[];
-    stderr: BlockSink[];
-  } {
-    const { name, output } = this.options;
-    const { logger, output: stream } = this.#context;
-    const shared: BlockSink[] = this.#logFile === undefined ? [] : [this.#logFile];
-    const logged = (from: 'stdout' | 'stderr'): BlockSink[] => {
-      if (output !== 'both' && output !== 'log') return [];
-      return [stream === undefined ? loggerSink(logger, name, from) : taggedSink(stream, name)];
-    };
-    return {
-      stdout: [...shared, ...logged('stdout'), ...extra.stdout],
-      stderr: [...shared, ...logged('stderr'), ...extra.stderr],
-    };
   }
 
   #set(to: ServiceState): void {
@@ -333,16 +288,4 @@ export class Service {
       pid: this.#running?.pid ?? null,
     });
   }
-}
-
-function spawnExitCode(error: unknown): number {
-  const { code } = error as NodeJS.ErrnoException;
-  // As a shell has it: 127 not found, 126 found but not runnable.
-  return code === 'ENOENT' ? 127 : code === 'EACCES' || code === 'EPERM' ? 126 : 1;
-}
-
-function ending(exit: ServiceExit): string {
-  if (exit.reason === 'spawn-failed') return 'it cannot be started';
-  const how = exit.signal === null ? `exit code ${exit.code ?? 1}` : exit.signal;
-  return exit.reason === 'exit' ? how : `${exit.reason}, ${how}`;
 }

@@ -144,7 +144,11 @@ describe('signal', () => {
     expect(supervisor.signal('a', 'SIGHUP')).toBe(false);
     await supervisor.start();
     expect(supervisor.signal('a', 'SIGHUP')).toBe(true);
-    await waitFor('the signal', () => readFileSync(join(logDir, 'a.log'), 'utf8').includes('ignored SIGHUP'));
+    const log = join(logDir, 'a.log');
+    await waitFor(
+      'the signal',
+      () => existsSync(log) && readFileSync(log, 'utf8').includes('ignored SIGHUP'),
+    );
     expect(() => supervisor.signal('b', 'SIGHUP')).toThrow(
       expect.objectContaining({ code: 'UNKNOWN_SERVICE', message: 'There is no service b; there are a' }),
     );

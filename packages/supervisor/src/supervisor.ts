@@ -5,7 +5,7 @@ import { createBroadcast } from './events.ts';
 import { createGuard } from './guard.ts';
 import { createLogFiles } from './log-files.ts';
 import { resolveOptions, resolveServices, type ResolvedService } from './options.ts';
-import { flushed } from './output.ts';
+import { createTaggedOutput } from './output.ts';
 import { createRedactor } from './redact.ts';
 import { Service, type ServiceContext } from './service.ts';
 import type {
@@ -29,6 +29,7 @@ export function createSupervisor(given: SupervisorOptions): Supervisor {
   const broadcast = createBroadcast<SupervisorEvent>((count) => ({ type: 'missed', at: Date.now(), count }));
   const changes = createChanges();
   const guard = createGuard(logger);
+  const output = options.output === undefined ? undefined : createTaggedOutput(options.output);
   const listeners = new Map<string, Set<(message: unknown) => void>>();
   const services = new Map<string, Service>();
   const done = Promise.withResolvers<SupervisorResult>();
@@ -59,7 +60,7 @@ export function createSupervisor(given: SupervisorOptions): Supervisor {
     logger,
     redactor: createRedactor(options.redact),
     logFiles,
-    output: options.output,
+    output,
     guard,
     emit(event): void {
       broadcast.emit(event);
@@ -144,7 +145,7 @@ export function createSupervisor(given: SupervisorOptions): Supervisor {
     await stopInReverse(new Set(services.keys()));
     clearTimeout(timer);
     await guard.close();
-    if (options.output !== undefined) await flushed(options.output, outputFlushMs);
+    await output?.flush(outputFlushMs);
     state = 'stopped';
     done.resolve(result);
     broadcast.emit({ type: 'done', at: Date.now(), result });
@@ -200,10 +201,12 @@ export function createSupervisor(given: SupervisorOptions): Supervisor {
           'Running as PID 1: orphaned processes will stay as zombies. Put tini or `docker run --init` before it',
         );
       }
+      options.signal?.addEventListener('abort', onAbort, { once: true });
       if (options.signal?.aborted === true) onAbort();
-      else options.signal?.addEventListener('abort', onAbort, { once: true });
-      for (const service of services.values()) service.start();
-      void watchForEnd();
+      else {
+        for (const service of services.values()) service.start();
+        void watchForEnd();
+      }
       const ok = (service: Service): boolean =>
         ['ready', 'completed', 'exited'].includes(service.state) ||
         (service.state === 'failed' && service.options.onGiveUp === 'leave') ||
