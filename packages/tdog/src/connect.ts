@@ -1,5 +1,6 @@
 import { SyncError } from './errors.ts';
 import type { Account } from './engine.ts';
+import { toJson } from './model/scrub.ts';
 import { isObject, timestampMs, type StripeObject } from './model/values.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { Api } from './stripe/api.ts';
@@ -77,7 +78,7 @@ export async function claimFile(
     db.prepare(
       `INSERT INTO td_metadata (id, cli_version, stripe_version, stripe_account_id, stripe_account, stripe_is_test)
        VALUES (1, ?, ?, ?, ?, ?)`,
-    ).run(version, options.stripe.apiVersion, account.id, JSON.stringify(object ?? {}), isTest);
+    ).run(version, options.stripe.apiVersion, account.id, toJson(object ?? {}), isTest);
     return account;
   }
   const storedId = String(row['stripe_account_id']);
@@ -97,7 +98,7 @@ export async function claimFile(
     version,
     options.stripe.apiVersion,
     account.id === '' ? storedId : account.id,
-    object === undefined ? String(row['stripe_account']) : JSON.stringify(object),
+    object === undefined ? String(row['stripe_account']) : toJson(object),
   );
   return { ...account, id: account.id === '' ? storedId : account.id };
 }

@@ -1,6 +1,6 @@
 export { createSync } from './sync.ts';
 export { verify, type VerifyOptions, type VerifyResult, type VerifyTable } from './verify.ts';
-export { catalog, tableNames } from './catalog.ts';
+export { catalog, tableNames, type Catalog } from './catalog.ts';
 export { SYNC_ERROR_CODES, SyncError, isSyncError, type SyncErrorCode } from './errors.ts';
 export {
   STRIPE_API_BASE,

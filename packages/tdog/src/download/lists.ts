@@ -67,7 +67,12 @@ export interface FanOut {
   /** SQL condition on the parent's row `p`; undefined = filled only by what pages leave over. */
   readonly where: string | undefined;
   readonly paged: boolean;
+  /** The path answers with the one object itself. */
+  readonly single?: boolean;
 }
+
+/** So few parents that each can be asked, whatever the cheap test says. */
+const FEW = 500;
 
 /** Which parents have children at all, where the object or another table tells. */
 const WHERE: Readonly<Record<string, string>> = {
@@ -77,14 +82,12 @@ const WHERE: Readonly<Record<string, string>> = {
     OR p.id IN (SELECT customer FROM invoices WHERE starting_balance <> coalesce(ending_balance, starting_balance) OR starting_balance <> 0)
     OR p.id IN (SELECT customer FROM credit_notes WHERE customer_balance_transaction IS NOT NULL)`,
   customer_cash_balance_transactions: 'p.cash_balance IS NOT NULL',
-  entitlements_active_entitlements: 'EXISTS (SELECT 1 FROM entitlements_features)',
   financial_connections_transactions: `p.subscriptions LIKE '%transactions%'`,
   issuing_tokens: '1',
   payment_attempt_records: '1',
   payment_intent_amount_details_line_items: `json_extract(p.amount_details, '$.line_items') IS NOT NULL`,
-  product_features: 'EXISTS (SELECT 1 FROM entitlements_features)',
   setup_attempts: 'p.latest_attempt IS NOT NULL',
-  source_transactions: `p.type IN ('ach_credit_transfer', 'sepa_credit_transfer', 'multibanco', 'paper_check')`,
+  source_transactions: `p.type NOT IN ('card', 'three_d_secure')`,
   treasury_credit_reversals: '1',
   treasury_debit_reversals: '1',
   treasury_inbound_transfers: '1',
@@ -99,18 +102,34 @@ const WHERE: Readonly<Record<string, string>> = {
 /** The per-parent lists of a table that has no list of its own. */
 export function fanOutOf(spec: CatalogTable): FanOut | undefined {
   const { parent, path, table } = spec;
-  const where = WHERE[table];
-  if (parent === undefined || path === undefined || where === undefined || table in NOT_WALKED)
+  if (parent === undefined || parent.optional === true || path === undefined || table in NOT_WALKED)
     return undefined;
-  const template =
-    parent.in === 'query' ? `${path}?${parent.param}={id}` : path.replace(`{${parent.param}}`, '{id}');
+  const test = WHERE[table];
+  // Core children come inline with their parents; what is missing of them is noted page by page.
+  if (test === undefined && spec.core) return undefined;
+  if (ENTITLEMENTS.has(table)) return fan(spec, path, parent, 'EXISTS (SELECT 1 FROM entitlements_features)');
+  const few = `(SELECT count(*) FROM ${parent.table}) <= ${FEW}`;
+  const where = test === undefined ? few : test === '1' ? test : `${few} OR ${test}`;
+  return fan(spec, path, parent, where);
+}
+
+/** Children that exist only where features are defined. */
+const ENTITLEMENTS: ReadonlySet<string> = new Set(['entitlements_active_entitlements', 'product_features']);
+
+function fan(
+  spec: CatalogTable,
+  path: string,
+  parent: NonNullable<CatalogTable['parent']>,
+  where: string,
+): FanOut {
   return {
-    list: `children:${table}`,
-    tables: [table],
+    list: `children:${spec.table}`,
+    tables: [spec.table],
     parentTable: parent.table,
-    path: template,
+    path: parent.in === 'query' ? `${path}?${parent.param}={id}` : path.replace(`{${parent.param}}`, '{id}'),
     where,
-    paged: spec.unpaged !== true,
+    paged: spec.unpaged !== true && spec.kind !== 'singleton',
+    single: spec.kind === 'singleton',
   };
 }
 

@@ -63,8 +63,9 @@ export function planFanOuts(engine: Engine): void {
     if (fanOut?.where === undefined || !model.tables.has(fanOut.parentTable)) continue;
     // A condition may name a table that was not chosen.
     const named = [...fanOut.where.matchAll(/FROM (\w+)/g)].map((match) => match[1] ?? '');
-    const where = named.every((name) => model.tables.has(name)) ? fanOut.where : '1';
-    if (table.name === 'entitlements_active_entitlements' && where === '1') continue;
+    const known = named.every((name) => model.tables.has(name));
+    const where = known ? fanOut.where : fanOut.where.replace(/ OR[^]*/, '');
+    if (!known && !where.includes('count(*)')) continue;
     db.prepare(
       `INSERT OR IGNORE INTO td_todo (list, id) SELECT ?, p.id FROM ${q(fanOut.parentTable)} p WHERE ${where}`,
     ).run(fanOut.list);
@@ -278,11 +279,11 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
       : '';
     const path = query === '' ? base : `${base}${base.includes('?') ? '&' : '?'}${query}`;
     const mark = engine.touched.mark();
-    const page = await engine.api.list(path, {
-      endpoint: `GET ${list.path.split('?')[0] ?? list.path}`,
-      purpose,
-      maxAttempts: TRIES,
-    });
+    const get = { endpoint: `GET ${list.path.split('?')[0] ?? list.path}`, purpose, maxAttempts: TRIES };
+    const page =
+      list.single === true
+        ? { data: [await engine.api.get(path, get)], has_more: false }
+        : await engine.api.list(path, get);
     const last = page.data.at(-1)?.['id'];
     const more = list.paged && page.has_more && typeof last === 'string';
     for (const object of page.data) if (typeof object['id'] === 'string') ids.add(object['id']);

@@ -220,7 +220,7 @@ class Walk {
       storeEvents(engine, data as unknown as readonly StripeEvent[]);
       return data.length;
     }
-    const flat = flattenPage(engine, [plan.table], data, undefined);
+    const flat = flattenPage(engine, [plan.table], data, undefined, this.#expand);
     writeFlat(engine, flat, { bulk: this.#options.bulk });
     engine.counters.objects += flat.writes.length;
     return data.length;

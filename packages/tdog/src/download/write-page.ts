@@ -10,8 +10,9 @@ export function flattenPage(
   tables: readonly string[],
   data: readonly unknown[],
   parent: string | undefined,
+  expanded = false,
 ): Flat {
-  const flat = emptyFlat();
+  const flat = emptyFlat(expanded);
   const { model } = engine.store;
   for (const object of data) {
     if (!isObject(object)) continue;
@@ -30,8 +31,8 @@ export function writeFlat(engine: Engine, flat: Flat, options: WriteOptions = {}
 }
 
 /** Flattens one object of a known table. */
-export function flattenOne(engine: Engine, table: TableModel, object: StripeObject): Flat {
-  const flat = emptyFlat();
+export function flattenOne(engine: Engine, table: TableModel, object: StripeObject, expanded = false): Flat {
+  const flat = emptyFlat(expanded);
   flatten(engine.store.model, table, object, undefined, flat);
   return flat;
 }

@@ -28,14 +28,16 @@ export interface Remainder {
 
 /** What is in one or more objects. */
 export interface Flat {
+  /** The objects were asked for with all their inline lists: one that is missing must be read by itself. */
+  readonly expanded: boolean;
   readonly writes: Write[];
   readonly sets: ChildSet[];
   readonly remainders: Remainder[];
 }
 
 /** An empty collection for {@link flatten}. */
-export function emptyFlat(): Flat {
-  return { writes: [], sets: [], remainders: [] };
+export function emptyFlat(expanded = false): Flat {
+  return { expanded, writes: [], sets: [], remainders: [] };
 }
 
 /**
@@ -81,6 +83,8 @@ function flattenList(
   flat: Flat,
 ): void {
   const value = at(object, list.path);
+  if (value === undefined && flat.expanded && list.expanded)
+    flat.remainders.push({ list: `${table.name}.${list.path.join('.')}`, parentId: id });
   if (!isObject(value) || !Array.isArray(value['data'])) return;
   const ids: string[] = [];
   for (const item of value['data'] as unknown[]) {

@@ -50,6 +50,8 @@ export interface TableModel {
 /** An inline list of a table's objects. */
 export interface ListModel {
   readonly path: readonly string[];
+  /** Asked for by `expand`: where it is missing from a list's object, the server did not expand. */
+  readonly expanded: boolean;
   readonly childTables: readonly string[];
 }
 
@@ -106,6 +108,7 @@ function tableModel(spec: CatalogTable, chosen: ReadonlySet<string>, account: st
     .map((list) => ({
       path: list.property.split('.'),
       childTables: list.childTable.split('|'),
+      expanded: spec.expand?.includes(`data.${list.property}`) === true,
     }))
     .filter((list) => list.childTables.every((table) => chosen.has(table)));
   const listNames = new Set(lists.filter((list) => list.path.length === 1).map((list) => list.path[0]));
@@ -160,7 +163,11 @@ function idReader(spec: CatalogTable, account: string): TableModel['idOf'] {
     };
   if (spec.kind === 'singleton')
     return (object) => (typeof object['id'] === 'string' ? object['id'] : account);
-  return (object) => (typeof object['id'] === 'string' && object['id'] !== '' ? object['id'] : undefined);
+  return (object, parent) => {
+    const id = object['id'];
+    // Only as a child of something can an object without an id be anything.
+    return typeof id === 'string' && (id !== '' || parent !== undefined) ? id : undefined;
+  };
 }
 
 function embeddedProperties(spec: CatalogTable, fills: readonly Fill[]): readonly string[] {

@@ -45,6 +45,6 @@ export const TRANSFORMS: Readonly<Record<Transform, (value: unknown) => unknown>
     const all = numbers(value);
     return all.length === 0 ? undefined : Math.max(...all);
   },
-  emptyAsNull: (value) => (list(value).length === 0 ? null : value),
+  emptyAsNull: (value) => (Array.isArray(value) && value.length === 0 ? null : value),
   firstId: (value) => idOf(list(value)[0]) ?? null,
 };

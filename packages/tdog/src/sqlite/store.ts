@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import type { ChildSet, Flat, Write } from '../model/flatten.ts';
 import type { Model, TableModel } from '../model/table-model.ts';
+import { toJson } from '../model/scrub.ts';
 import { timestampMs, type SqlValue, type StripeObject } from '../model/values.ts';
 import { createIndexes, ensureTable, joinsOf, q } from './schema.ts';
 
@@ -154,7 +155,7 @@ export function createStore(db: DatabaseSync, model: Model, now: () => number): 
     remove: (table, id, object) => {
       const row = of(table).get.get(id);
       if (row === undefined) return false;
-      const state = object === undefined ? JSON.stringify(row) : JSON.stringify(object);
+      const state = object === undefined ? JSON.stringify(row) : toJson(object);
       of(table).remove.run(id);
       prepare('INSERT OR REPLACE INTO td_deleted ("table", id, deleted_ts, object) VALUES (?, ?, ?, ?)').run(
         table.name,
