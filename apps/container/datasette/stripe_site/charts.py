@@ -5,7 +5,7 @@ from math import floor, log10
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 640, 230
+WIDTH, WIDE, HEIGHT = 640, 1310, 230
 LEFT, RIGHT, TOP, BOTTOM = 58, 8, 10, 24
 COLOURS = 6
 
@@ -52,10 +52,11 @@ def short(value: float) -> str:
 
 
 class _Scale:
-    def __init__(self, low: float, high: float, count: int):
+    def __init__(self, low: float, high: float, count: int, width: int):
+        self.width = width
         self.ticks = ticks(low, high)
         self.low, self.high = self.ticks[0], self.ticks[-1]
-        self.step = (WIDTH - LEFT - RIGHT) / max(count, 1)
+        self.step = (width - LEFT - RIGHT) / max(count, 1)
 
     def y(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
@@ -69,15 +70,15 @@ def _frame(scale: _Scale, labels, label: str, body: str) -> Markup:
     lines = []
     for tick in scale.ticks:
         y = scale.y(tick)
-        lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+        lines.append(f'<line class="grid" x1="{LEFT}" x2="{scale.width - RIGHT}" y1="{y}" y2="{y}"/>')
         lines.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{short(tick)}</text>')
-    every = max(1, -(-len(labels) // 9))
+    every = max(1, -(-len(labels) * 70 // scale.width))
     for index, text in enumerate(labels):
         if index % every == 0:
             x = scale.x(index + 0.5)
             lines.append(f'<text x="{x}" y="{HEIGHT - 6}" text-anchor="middle">{escape(text)}</text>')
     return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{escape(label)}">{"".join(lines)}{body}</svg>'
+        f'<svg viewBox="0 0 {scale.width} {HEIGHT}" role="group" aria-label="{escape(label)}">{"".join(lines)}{body}</svg>'
     )
 
 
@@ -88,12 +89,12 @@ def _mark(shape: str, mark: Mark) -> str:
     return f'<a href="{escape(mark.href)}" aria-label="{escape(mark.text)}">{titled}</a>'
 
 
-def columns(labels: "list[str]", stacks: "list[list[Mark]]", label: str) -> Markup:
+def columns(labels: "list[str]", stacks: "list[list[Mark]]", label: str, width: int = WIDTH) -> Markup:
     """Stacked columns, one list of marks per label, in the order of the series; negative values go down."""
     highs = [sum(m.value for m in stack if m.value > 0) for stack in stacks]
     lows = [sum(m.value for m in stack if m.value < 0) for stack in stacks]
-    scale = _Scale(min([0, *lows]), max([0, *highs]), len(labels))
-    width = round(scale.step * 0.72, 1)
+    scale = _Scale(min([0, *lows]), max([0, *highs]), len(labels), width)
+    wide = round(scale.step * 0.72, 1)
     body = []
     for index, stack in enumerate(stacks):
         up = down = 0.0
@@ -104,16 +105,16 @@ def columns(labels: "list[str]", stacks: "list[list[Mark]]", label: str) -> Mark
             top, bottom = max(base, base + mark.value), min(base, base + mark.value)
             up, down = (base + mark.value, down) if mark.value > 0 else (up, base + mark.value)
             height = max(round(scale.y(bottom) - scale.y(top), 1), 0.8)
-            x = round(scale.x(index) + (scale.step - width) / 2, 1)
-            rect = f'<rect class="k{number % COLOURS + 1}" x="{x}" y="{scale.y(top)}" width="{width}" height="{height}"/>'
+            x = round(scale.x(index) + (scale.step - wide) / 2, 1)
+            rect = f'<rect class="k{number % COLOURS + 1}" x="{x}" y="{scale.y(top)}" width="{wide}" height="{height}"/>'
             body.append(_mark(rect, mark))
     return _frame(scale, labels, label, "".join(body))
 
 
-def lines(labels: "list[str]", rows: "list[list[Mark | None]]", label: str) -> Markup:
+def lines(labels: "list[str]", rows: "list[list[Mark | None]]", label: str, width: int = WIDTH) -> Markup:
     """One line per series; a missing value is a gap."""
     values = [mark.value for row in rows for mark in row if mark is not None]
-    scale = _Scale(min([0, *values]), max([0, *values]), len(labels))
+    scale = _Scale(min([0, *values]), max([0, *values]), len(labels), width)
     body = []
     for number, row in enumerate(rows):
         path, pen = [], "M"

@@ -26,6 +26,8 @@ PERIODS = (("6", "6 months"), ("", "12 months"), ("24", "24 months"), ("36", "36
 REST_FACTOR = 20
 REST_SECONDS = 2.0
 KEPT_ANSWERS = 400
+# Ids that a column `name` beside them names.
+NAMED = ("product", "customer")
 
 
 class Answers:
@@ -101,8 +103,21 @@ def _cell(row: dict, column: str):
     return value
 
 
-def row_link(column: str, value):
-    """The row that an id in a table leads to."""
+def table_columns(rows: "list[dict]", currency: str) -> "list[str]":
+    """The columns that a panel has room for: the currency stands in the page's head, a name stands for its id."""
+    if not rows:
+        return []
+    hidden = {"currency"} if currency else set()
+    if "name" in rows[0]:
+        hidden |= {"email", *(owner for owner in NAMED if owner in rows[0])}
+    return [name for name in rows[0] if name not in hidden]
+
+
+def row_link(column: str, row: dict):
+    """The row that an id in a table leads to; a name leads to the row that it names."""
+    value = row[column]
+    if column == "name":
+        value = next((row[owner] for owner in NAMED if row.get(owner)), None)
     if not isinstance(value, str) or column in ("email", "reason"):
         return None
     table = table_of_id(value)
@@ -134,10 +149,11 @@ def draw(panel: Panel, rows: "list[dict]", arguments: "dict[str, str]", currency
         href = panel.rows(row, series.column, arguments) if panel.rows else address(panel, arguments)
         return Mark(value * series.sign, f"{row[panel.label]}, {series.label}: {shown(value, panel.unit, currency)}", href)
 
+    width = charts.WIDE if panel.wide else charts.WIDTH
     if panel.kind == "columns":
         stacks = [[mark(row, s) or Mark(0, "") for s in panel.series] for row in rows]
-        return charts.columns(labels, stacks, panel.title)
-    return charts.lines(labels, [[mark(row, s) for row in rows] for s in panel.series], panel.title)
+        return charts.columns(labels, stacks, panel.title, width)
+    return charts.lines(labels, [[mark(row, s) for row in rows] for s in panel.series], panel.title, width)
 
 
 def cohorts(rows: "list[dict]"):
@@ -171,8 +187,7 @@ async def panel_of(db, panel: Panel, arguments, currency):
     if currency and rows and "currency" in rows[0]:
         rows = [row for row in rows if row["currency"] == currency]
     context["rows"] = rows
-    # The currency is that of the whole page.
-    context["columns"] = [name for name in rows[0] if name != "currency" or not currency] if rows else []
+    context["columns"] = table_columns(rows, currency)
     context["chart"] = draw(panel, rows, arguments, currency)
     if panel.kind == "cohorts":
         context["cohorts"], context["later"] = cohorts(rows)

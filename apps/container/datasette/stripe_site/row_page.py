@@ -10,10 +10,8 @@ from .search import Group, fact
 from .search import describe as describe_hits
 from .status import status_of
 from .tables import TABLES
-from .timeline import TABLES_WITH_TIMELINE, story
+from .timeline import COUNTED, TABLES_WITH_TIMELINE, newest_ids, story
 
-# Counting stops here: nobody reads the difference between 10,001 and a million references, but everybody waits for it.
-COUNTED = 10_000
 PREVIEWED = 5
 PREVIEWED_TABLES = 8
 
@@ -54,8 +52,8 @@ async def previews(db, references, row_id):
         if not reference["count"] or len(found) == PREVIEWED_TABLES:
             continue
         table, column = reference["other_table"], reference["other_column"]
-        sql = f"select id from [{table}] where [{column}] = ? order by rowid desc limit {PREVIEWED}"
-        group = Group(table, [{"id": hit[0], "label": None} for hit in await db.execute(sql, [row_id])])
+        newest = await newest_ids(db, table, column, row_id, PREVIEWED)
+        group = Group(table, [{"id": hit, "label": None} for hit in newest])
         await describe_hits(db, group)
         found.append({**reference, "hits": group.hits, "more": reference["count"] > COUNTED})
     return found

@@ -7,6 +7,8 @@ from .columns import is_money, is_time
 from .money import format_money
 from .tables import table_of_id
 
+# Looking stops here: nobody reads the difference between 10,001 and a million references, but everybody waits for it.
+COUNTED = 10_000
 SHOWN = 60
 RELATED = 40
 
@@ -26,6 +28,14 @@ BAD = ("failed", "dispute.created", "past_due", "uncollectible", "canceled", "de
 GOOD = ("succeeded", ".paid", "activated", "won")
 
 
+async def newest_ids(db, table: str, column: str, value: str, limit: int) -> "list[str]":
+    """Ids of the newest rows that refer to a value; of those with very many, the newest of COUNTED."""
+    by = "created" if "created" in await db.table_columns(table) else "rowid"
+    some = f"select id, {by} as at from [{table}] where [{column}] = ? limit {COUNTED}"
+    found = await db.execute(f"select id from ({some}) order by at desc limit {limit}", [value])
+    return [row[0] for row in found]
+
+
 async def story(db, table: str, row) -> "list[dict]":
     """Events of the row and of what belongs to it, newest first."""
     if table not in TABLES_WITH_TIMELINE or not await db.table_exists("events"):
@@ -33,9 +43,7 @@ async def story(db, table: str, row) -> "list[dict]":
     ids = [row["id"], *(row[c] for c in OWN.get(table, ()) if c in row.keys() and row[c])]
     for other, column in BELONGS[table]:
         if await db.table_exists(other) and column in await db.table_columns(other):
-            # The rows with the highest rowid are those that came last: near enough, and needs no sort.
-            sql = f"select id from [{other}] where [{column}] = ? order by rowid desc limit {RELATED}"
-            ids.extend(found[0] for found in await db.execute(sql, [row["id"]]))
+            ids.extend(await newest_ids(db, other, column, row["id"], RELATED))
     marks = ", ".join("?" * len(ids))
     sql = (
         "select id, object_id, type, created, previous_attributes, payload from events "
