@@ -132,13 +132,13 @@ export interface TdogHeartbeatOptions extends CheckTiming {
   /** The database; opened read only for each run. */
   readonly file: string;
   /**
-   * The longest time between two heartbeats of a healthy engine, ms; a function when it depends on how the engine
-   * polls at the moment. @defaultValue 10000
+   * The longest time between two heartbeats of a healthy engine by the way it polls, ms; a function when that changes.
+   * @defaultValue what the engine says in td_state (`poll_interval_ms`), else 300000, its longest; 10000 for tdog 0.7
    */
   readonly heartbeatMs?: number | (() => number);
-  /** Warn above this age, ms. @defaultValue 6 × heartbeatMs */
+  /** Warn above this age, ms. @defaultValue 2 × heartbeatMs + 40000 */
   readonly warnAfterMs?: number;
-  /** Fail above this age, ms. @defaultValue 30 × heartbeatMs */
+  /** Fail when there was no sign of life for this long, ms. @defaultValue 3 × heartbeatMs + 270000 */
   readonly failAfterMs?: number;
   /** True while the other side (Stripe) cannot be reached: then an old heartbeat is no more than a warning. @defaultValue never */
   readonly unreachable?: () => boolean;

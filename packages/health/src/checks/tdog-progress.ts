@@ -9,6 +9,7 @@ interface Snapshot {
   readonly startedAt: number | undefined;
   readonly lagMs: number | undefined;
   readonly drift: { readonly rows: number; readonly repaired: number } | undefined;
+  readonly reads: readonly Metric[];
 }
 
 interface TableRow {
@@ -83,7 +84,7 @@ function finished({ tables, lagMs, drift }: Snapshot): Pick<CheckResult, 'status
 function snapshot(reader: DatabaseReader): Snapshot {
   const tables = tableRows(reader);
   const { run, startedAt } = tables.length > 0 ? stateOf(reader, tables) : runOf(reader);
-  return { tables, run, startedAt, lagMs: lagOf(reader), drift: driftOf(reader) };
+  return { tables, run, startedAt, lagMs: lagOf(reader), drift: driftOf(reader), reads: readsOf(reader) };
 }
 
 function tableRows({ hasTable, rows }: DatabaseReader): TableRow[] {
@@ -120,19 +121,31 @@ function runOf({ hasTable, rows }: DatabaseReader): Pick<Snapshot, 'run' | 'star
   return { run: done ? 'done' : 'running', startedAt: timestampMs(last['start_ts']) };
 }
 
-/** From the making of the newest event to its row. */
+/** From the making of the newest event to its row. Each query has an index: this runs every few seconds. */
 function lagOf({ hasTable, rows }: DatabaseReader): number | undefined {
-  const table = hasTable('events')
-    ? 'events'
+  const sql = hasTable('events')
+    ? 'SELECT created, insert_ts FROM events ORDER BY created DESC LIMIT 1'
     : hasTable('notification_events')
-      ? 'notification_events'
+      ? 'SELECT created, insert_ts FROM notification_events ORDER BY event_id DESC LIMIT 1'
       : undefined;
-  if (table === undefined) return undefined;
-  const [newest] = rows(`SELECT created, insert_ts FROM ${table} ORDER BY created DESC LIMIT 1`);
+  if (sql === undefined) return undefined;
+  const [newest] = rows(sql);
   const made = timestampMs(newest?.['created']);
   const stored = timestampMs(newest?.['insert_ts']);
   // `created` is in whole seconds.
   return made === undefined || stored === undefined ? undefined : Math.max(0, stored - made);
+}
+
+/** Requests to Stripe by purpose, against the allowance. */
+function readsOf({ hasTable, rows }: DatabaseReader): Metric[] {
+  if (!hasTable('td_requests')) return [];
+  return rows('SELECT purpose, total(reads) AS reads FROM td_requests GROUP BY purpose').map((row) => ({
+    name: 'stripe_reads_total',
+    help: 'Read requests to Stripe',
+    type: 'counter',
+    value: Number(row['reads']),
+    labels: { purpose: String(row['purpose']) },
+  }));
 }
 
 function driftOf({ hasTable, rows }: DatabaseReader): Snapshot['drift'] {
@@ -177,5 +190,5 @@ function metricsOf(found: Snapshot): Metric[] {
       { name: 'drift_repaired_rows', help: 'Of these, repaired', type: 'gauge', value: repaired },
     );
   }
-  return metrics;
+  return [...metrics, ...found.reads];
 }
