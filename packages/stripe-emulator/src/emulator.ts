@@ -17,8 +17,9 @@ const defaultKey = (accountId: string): string => `sk_test_emulator${accountId.r
 export function createEmulator(options: EmulatorOptions = {}): Emulator {
   const resolved = resolveOptions(options);
   const logger = resolved.logger ?? pino({ level: 'silent' });
-  const world = createWorld(resolved, logger);
-  const key = resolved.key ?? defaultKey(world.account.id);
+  const keyOf = (accountId: string): string => resolved.key ?? defaultKey(accountId);
+  const world = createWorld(resolved, keyOf, logger);
+  const key = keyOf(world.account.id);
   const server = createHttpServer({ ...world.served, key: resolved.key }, (error) => {
     logger.error({ err: error }, 'emulator: request failed');
   });
@@ -43,7 +44,7 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
     const { address, port } = server.address() as AddressInfo;
     const shown = address === '0.0.0.0' || address === '::' ? hostname() : address;
     url = `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`;
-    world.start();
+    world.start(url);
     logger.info({ url, account: world.account.id }, 'emulator: listening');
     return { url, key };
   };

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { EmulatorError } from './errors.ts';
-import type { FaultSettings } from './faults/settings.ts';
+import { wrongFaults, type FaultSettings } from './faults/settings.ts';
 
 /** The API version whose shapes the emulator speaks. */
 export const apiVersion = '2026-08-26.dahlia';
@@ -119,6 +119,7 @@ function faultsOf(options: EmulatorOptions): string[] {
   if (options.accountId !== undefined && !/^acct_\w+$/.test(options.accountId)) {
     bad.push(`\`accountId\` must look like acct_…, got ${options.accountId}`);
   }
+  bad.push(...wrongFaults(options.faults ?? {}).map((fault) => `\`faults\`: ${fault}`));
   return bad;
 }
 

@@ -31,9 +31,9 @@ export interface FaultSettings {
   readonly resetMidBody?: number;
   /** Answers flow at this many bytes per second. */
   readonly bytesPerSecond?: number;
-  /** Events of the last minute are listed in a wrong order. */
+  /** Events are dated up to five seconds back, at random: they show up behind newer ones. */
   readonly reorderEvents?: boolean;
-  /** Share of events that are listed and delivered twice. */
+  /** Share of events that happen twice, with two ids, and are delivered twice each. */
   readonly duplicateEvents?: number;
   /** Events show up in lists and webhooks so much later than they happened. */
   readonly delayEventsMs?: number;
@@ -49,4 +49,60 @@ export interface FaultSettings {
   readonly paths?: readonly string[];
   /** So many requests are hit, then the faults of the request are over. */
   readonly times?: number;
+  /** Deletes every object and event, without a word, as "delete all test data" does. Done once, when it is set. */
+  readonly deleteTestData?: boolean;
+}
+
+type Check = (value: unknown) => boolean;
+
+const amount: Check = (value) => typeof value === 'number' && value >= 0 && Number.isFinite(value);
+const share: Check = (value) => amount(value) && (value as number) <= 1;
+const flag: Check = (value) => typeof value === 'boolean';
+const texts: Check = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+const isHash = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const reasons: ReadonlySet<unknown> = new Set<RateLimitReason>([
+  'global-rate',
+  'endpoint-rate',
+  'global-concurrency',
+  'endpoint-concurrency',
+  'resource-specific',
+  'lock_timeout',
+]);
+
+const checks: Readonly<Record<keyof FaultSettings, Check>> = {
+  latencyMs: amount,
+  jitterMs: amount,
+  requestsPerSecond: amount,
+  requestsPerSecondPerEndpoint: amount,
+  concurrency: amount,
+  concurrencyPerEndpoint: amount,
+  retryAfterSeconds: amount,
+  rateLimited: (value) =>
+    isHash(value) && share(value['rate']) && (value['reason'] === undefined || reasons.has(value['reason'])),
+  serverError: (value) =>
+    isHash(value) && share(value['rate']) && (value['status'] === undefined || amount(value['status'])),
+  resetMidBody: share,
+  bytesPerSecond: amount,
+  reorderEvents: flag,
+  duplicateEvents: share,
+  delayEventsMs: amount,
+  loseEvents: share,
+  expireEventsAfterSeconds: amount,
+  keyRevoked: flag,
+  forbidden: texts,
+  paths: texts,
+  times: amount,
+  deleteTestData: flag,
+};
+
+/** What is wrong with settings that came from outside; nothing: they are good. */
+export function wrongFaults(value: unknown): string[] {
+  if (!isHash(value)) return ['the faults must be an object'];
+  return Object.entries(value).flatMap(([name, one]) => {
+    const check = Object.hasOwn(checks, name) ? checks[name as keyof FaultSettings] : undefined;
+    if (check === undefined) return [`unknown fault \`${name}\``];
+    return check(one) ? [] : [`\`${name}\` cannot be ${JSON.stringify(one)}`];
+  });
 }

@@ -13,8 +13,10 @@ export interface Hooks {
   readonly before: (facts: RequestInfo) => Promise<void> | void;
   /** Sends the answer, perhaps badly. */
   readonly send: (facts: RequestInfo, answer: Answer) => void;
-  /** Runs when the request is over. */
+  /** Runs when the answer is known. */
   readonly after: (facts: RequestInfo, status: number) => void;
+  /** Runs once for each request that `before` saw, however that ended. */
+  readonly release: (facts: RequestInfo) => void;
   /** Answers `/_emulator`; true when it did. */
   readonly admin: (request: IncomingMessage, response: ServerResponse, path: string, body: string) => boolean;
 }
@@ -105,11 +107,12 @@ const header = (request: IncomingMessage, name: string): string | undefined => {
   return Array.isArray(value) ? value[0] : value;
 };
 
-async function answerTo(served: Served, info: RequestInfo, query: string): Promise<Answer> {
+async function answerTo(served: Served, anonymous: RequestInfo, query: string): Promise<Answer> {
+  let info = anonymous;
   try {
     const body = await bodyOf(info.request);
-    const key = authenticate(info.request.headers.authorization, served.key);
-    await served.hooks.before({ ...info, key });
+    info = { ...info, key: authenticate(info.request.headers.authorization, served.key) };
+    await served.hooks.before(info);
     const type = header(info.request, 'content-type') ?? '';
     if (body !== '' && /json/i.test(type)) {
       throw invalid(
@@ -122,6 +125,8 @@ async function answerTo(served: Served, info: RequestInfo, query: string): Promi
   } catch (error) {
     if (error instanceof Failure) return failed(error);
     throw error;
+  } finally {
+    if (info.key !== '') served.hooks.release(info);
   }
 }
 

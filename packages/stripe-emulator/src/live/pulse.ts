@@ -1,12 +1,76 @@
 import type { Logger } from 'pino';
+import type { Account } from '../api/context.ts';
+import type { Events } from '../events.ts';
+import type { SyntheticBase } from '../synthetic/base.ts';
+import { Schedule } from '../write/schedule.ts';
+import { Activity } from './activity.ts';
+import { AutomaticPayouts } from './payouts.ts';
 
 /** How often the clock is looked at. */
 const tickMs = 200;
 /** So many things happen in one tick at the most: a long sleep is caught up with in portions. */
 const portion = 200;
 
+/** Events that are kept at the most: a demo that runs for months must not fill the disk. */
+const eventsKept = 200_000;
+const eventSeconds = 31 * 86_400;
+
+/** What time passes for. */
+export interface PulseOptions {
+  readonly account: Account;
+  /** The history that lives on; undefined: only what was written since does. */
+  readonly base: SyntheticBase | undefined;
+  /** Where the history ends, seconds since 1970. */
+  readonly opened: number;
+  /** Events per second. */
+  readonly rate: number;
+  readonly events: Events;
+  readonly logger: Logger;
+}
+
+/** Lets time pass: what is due happens, and, when the account is alive, more than that. */
+export function createPulse(options: PulseOptions): Pulse {
+  const { account, base, events } = options;
+  const { store } = account;
+  const { journal } = store;
+  const schedule = new Schedule(account);
+  const seconds = (): number => Math.floor(account.now() / 1000);
+  store.onPut((object) => schedule.note(object));
+  for (const object of ['subscription', 'invoice', 'payout', 'balance_transaction']) {
+    for (const row of journal.walk({ object, direction: 'older' })) schedule.note(row.object());
+  }
+  if (base !== undefined) wake(schedule, base, options.opened);
+  const actor = { account, request: undefined, at: seconds() };
+  const payouts = base && new AutomaticPayouts(actor, base);
+  const activity = base && new Activity(account, base);
+  return new Pulse(
+    {
+      due: (limit) => journal.transaction(() => schedule.run(limit)),
+      act: activity && (() => journal.transaction(() => activity.act())),
+      minute: () => {
+        journal.prune('event', seconds() - eventSeconds, eventsKept);
+        if (payouts) journal.transaction(() => payouts.run({ ...actor, at: seconds() }));
+      },
+      events: () => events.count,
+      eventsPerSecond: options.rate,
+      now: account.now,
+    },
+    options.logger,
+  );
+}
+
+/** What the history left unfinished goes on. */
+function wake(schedule: Schedule, base: SyntheticBase, opened: number): void {
+  for (const { id, periodEnd } of base.running())
+    schedule.push({ at: periodEnd, object: 'subscription', id });
+  const recent = opened - 45 * 86_400;
+  for (const object of ['invoice', 'payout']) {
+    for (const row of base.walk({ object, direction: 'older', from: recent })) schedule.note(row.object());
+  }
+}
+
 /** What the pulse drives. */
-export interface Driven {
+interface Driven {
   /** Does what is due. @returns how many things */
   readonly due: (limit: number) => number;
   /** Does one thing more; undefined when the account is not alive. */

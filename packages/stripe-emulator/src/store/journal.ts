@@ -88,6 +88,7 @@ export class Journal implements Layer {
   readonly #walks = new Map<string, StatementSync>();
   /** Stored objects that replace one of the synthetic history. */
   readonly #replaced = new Set<string>();
+  readonly #types: Set<string>;
   #seq: number;
   #open = true;
 
@@ -111,6 +112,8 @@ export class Journal implements Layer {
     this.#addRef = this.#db.prepare('INSERT OR IGNORE INTO refs (ref, object, id) VALUES (?, ?, ?)');
     const last = this.#db.prepare('SELECT max(seq) AS seq FROM objects').get() as { seq: number | null };
     this.#seq = Math.max(last.seq ?? 0, firstSeq);
+    const types = this.#db.prepare('SELECT DISTINCT object FROM objects').all();
+    this.#types = new Set(types.map((row) => String(row['object'])));
     const replaced = this.#db.prepare('SELECT object, id FROM objects WHERE seq <= ?').all(firstSeq);
     for (const row of replaced) this.#replaced.add(`${String(row['object'])}/${String(row['id'])}`);
   }
@@ -123,6 +126,7 @@ export class Journal implements Layer {
     if (hasLongList(object)) all |= flagLong;
     if (typeof object['test_clock'] === 'string') all |= flagClock;
     this.#upsert.run(object.object, object.id, key.created, key.seq, all, JSON.stringify(object));
+    this.#types.add(object.object);
     if (key.seq <= firstSeq) this.#replaced.add(`${object.object}/${object.id}`);
     if (known) this.#dropRefs.run(object.object, object.id);
     if (object.object !== 'event') {
@@ -165,6 +169,11 @@ export class Journal implements Layer {
     }
   }
 
+  /** Whether an object of a type was ever stored; cheap, for what is asked with every event. */
+  holds(object: string): boolean {
+    return this.#types.has(object);
+  }
+
   count(object: string): number {
     const row = this.#db
       .prepare(`SELECT count(*) AS n FROM objects WHERE object = ? AND flags & ${flagDeleted} = 0`)
@@ -195,6 +204,11 @@ export class Journal implements Layer {
          ORDER BY created DESC, seq DESC LIMIT 1 OFFSET ?2)`,
       )
       .run(object, keep);
+  }
+
+  /** The types that were ever stored. */
+  types(): string[] {
+    return [...this.#types];
   }
 
   /** Removes a row without a trace. */

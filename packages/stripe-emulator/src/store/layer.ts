@@ -49,6 +49,8 @@ export interface Layer {
   walk(walk: Walk): Iterable<Row>;
   /** How many rows of a type. */
   count(object: string): number;
+  /** The types there are. */
+  types(): string[];
 }
 
 /** Negative when a comes before b in a list (is newer). */

@@ -11,12 +11,18 @@ export function createdOf(object: StripeObject, fallback: number): number {
 /** All objects of the account: what was written, over what the synthetic history holds. */
 export class Store {
   readonly journal: Journal;
-  readonly #base: Layer | undefined;
+  #base: Layer | undefined;
   readonly #onPut: ((object: StripeObject) => void)[] = [];
 
   constructor(journal: Journal, base?: Layer) {
     this.journal = journal;
     this.#base = base;
+  }
+
+  /** Forgets everything, without an event. */
+  wipe(): void {
+    this.journal.clear();
+    this.#base = undefined;
   }
 
   /** Calls back for each object that is stored from now on. */
@@ -73,6 +79,16 @@ export class Store {
         b = history.next();
       }
     }
+  }
+
+  /** How many objects there are, by type; those of our own making left out. */
+  counts(): Record<string, number> {
+    const own = new Set(['test_card', 'webhook_secret', 'payout_members', 'line_items_of']);
+    const types = new Set([...this.journal.types(), ...(this.#base?.types() ?? [])]);
+    const counts = [...types]
+      .filter((type) => !own.has(type))
+      .map((type) => [type, this.count(type)] as const);
+    return Object.fromEntries(counts.filter(([, n]) => n > 0).sort(([a], [b]) => a.localeCompare(b)));
   }
 
   /** How many objects of a type that are not deleted. */
