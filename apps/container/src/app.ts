@@ -1,26 +1,23 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSnapshotHandler } from '@datasette-stripe/snapshot';
-import { createSupervisor, type ServiceOptions, type SupervisorResult } from '@datasette-stripe/supervisor';
+import { createSupervisor } from '@datasette-stripe/supervisor';
 import type { Logger } from 'pino';
-import type { EmulatorStart, EngineStart, FromEmulator } from './children/messages.ts';
-import { stripeApiBase, type Config, type StripeAccess } from './config.ts';
-import { openDataDir, type DataDir } from './data-dir.ts';
-import { checkDatasette, datasetteService } from './datasette.ts';
-import { demoAccount, knownDemoAccount, type DemoAccount } from './demo.ts';
-import { openDoor, type Door } from './door.ts';
+import type { Config } from './config.ts';
+import { openDataDir } from './data-dir.ts';
+import { checkDatasette } from './datasette.ts';
+import { openDoor } from './door.ts';
+import { checkKey, endOf } from './ends.ts';
 import { linkEngine, type EngineLink } from './engine-link.ts';
-import { ContainerError, type ContainerErrorCode } from './errors.ts';
+import { engineStart, servicesOf, tellEmulator } from './fleet.ts';
+import { prepareGround, type Ground } from './ground.ts';
 import { createSiteHealth, followServices } from './health.ts';
 import { secretPattern } from './logging.ts';
-import { settleMirrorFile, type Wanted } from './mirror-file.ts';
-import { openMirror, type Mirror } from './mirror.ts';
 import { logTailHandler } from './routes/log-tail.ts';
 import { progressHandlers, report } from './routes/progress.ts';
 import { webhookHandler } from './routes/webhook.ts';
-import { openRunDir, type RunDir } from './run-dir.ts';
-import { freePort, listen } from './server.ts';
-import { childService, emulatorService, engineService, originalTdogService } from './services.ts';
+import { openRunDir } from './run-dir.ts';
+import { listen } from './server.ts';
 import { createSite } from './site.ts';
 
 /** What {@link runApp} needs. */
@@ -35,19 +32,6 @@ export interface AppOptions {
   readonly announce: (site: { readonly url: string; readonly demoKey: string | undefined }) => void;
 }
 
-/** What every part of the system is made from. */
-interface Ground extends AppOptions {
-  readonly dataDir: DataDir;
-  readonly runDir: RunDir;
-  readonly stripe: StripeAccess;
-  readonly demo: DemoAccount | undefined;
-  readonly demoPort: number;
-  /** The mirror's file. */
-  readonly file: string;
-  readonly mirror: Mirror;
-  readonly socket: string;
-}
-
 /** How long the demo's first download is waited for before the site is announced, ms. */
 const demoPatienceMs = 60_000;
 
@@ -57,14 +41,14 @@ const demoPatienceMs = 60_000;
  * @throws {@link ContainerError} when it ends in any other way
  */
 export async function runApp(options: AppOptions): Promise<void> {
-  const { config } = options;
+  const { config, logger } = options;
   checkDatasette();
   const dataDir = openDataDir(config.dataDir);
   const runDir = openRunDir();
   try {
-    const ground = await prepare(options, dataDir, runDir);
+    const ground = await prepareGround(config, dataDir, runDir, logger);
     try {
-      await serve(ground);
+      await serve(ground, options);
     } finally {
       ground.mirror.close();
     }
@@ -74,50 +58,10 @@ export async function runApp(options: AppOptions): Promise<void> {
   }
 }
 
-async function prepare(options: AppOptions, dataDir: DataDir, runDir: RunDir): Promise<Ground> {
-  const { config, logger } = options;
-  const demo = config.stripe === undefined ? demoAccount(dataDir.root) : undefined;
-  const demoPort = demo === undefined ? 0 : await freePort();
-  const wanted: Wanted =
-    demo === undefined
-      ? {
-          for: 'account',
-          demoAccountId: knownDemoAccount(dataDir.root)?.accountId,
-          isStripe: config.stripe?.apiBase === stripeApiBase,
-        }
-      : { for: 'demo', accountId: demo.accountId };
-  const moved = settleMirrorFile(join(dataDir.root, 'stripe.sqlite'), wanted, new Date());
-  if (moved !== undefined) logger.info({ file: moved }, "the demo's database was moved aside");
-  if (config.tdogLicense !== undefined && config.tdogBin === undefined) {
-    logger.info('TDOG_LICENSE is not needed: the engine is our own, as TDOG_BIN is not set');
-  }
-  const file = join(dataDir.root, config.tdogBin === undefined ? 'stripe.sqlite' : 'stripe.tdog07.sqlite');
-  return {
-    ...options,
-    dataDir,
-    runDir,
-    demo,
-    demoPort,
-    stripe: config.stripe ?? demoAccess(demo, demoPort),
-    file,
-    mirror: openMirror(file),
-    socket: runDir.path('datasette.sock'),
-  };
-}
-
-function demoAccess(demo: DemoAccount | undefined, port: number): StripeAccess {
-  return {
-    secretKey: demo?.key ?? '',
-    apiBase: `http://127.0.0.1:${port}`,
-    context: undefined,
-    livemode: false,
-  };
-}
-
-async function serve(ground: Ground): Promise<void> {
-  const { config, logger, signal, hurry, stripe, file, mirror, socket, dataDir, demo } = ground;
+async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): Promise<void> {
+  const { config, logger, stripe, file, mirror, socket, dataDir, demo } = ground;
   const supervisor = createSupervisor({
-    services: services(ground),
+    services: servicesOf(ground),
     logDir: dataDir.logDir,
     logger: logger.child({ part: 'supervisor' }),
     redact: [stripe.secretKey, secretPattern],
@@ -127,11 +71,13 @@ async function serve(ground: Ground): Promise<void> {
 
   const engine: EngineLink = linkEngine({
     channel: supervisor,
-    start: () => engineStart(ground, door),
+    start: () => engineStart(ground, door.key.verdict().state === 'live'),
     onVerdict: (verdict, at) => door.key.feed(verdict, at),
     now: Date.now,
   });
   const progress = { mirror, running: () => engine.progress() };
+  const isSettled = (): boolean => !engine.indexing() && report(progress).done;
+  const quiet = !config.production && config.logLevel === 'info';
   const door = openDoor({
     config,
     stripe,
@@ -139,17 +85,14 @@ async function serve(ground: Ground): Promise<void> {
     upstreamSocket: socket,
     stateDir: dataDir.stateDir,
     mirror,
-    unsettled: () => engine.indexing() || !report(progress).done,
-    logger: logger.child({ part: 'proxy' }),
+    unsettled: atMostEach(1000, () => !isSettled()),
+    // In development the terminal is for what matters; LOG_LEVEL=debug shows each access, too.
+    logger: logger.child({ part: 'proxy' }, quiet ? { level: 'warn' } : {}),
   });
   door.key.onChange(({ state }) => {
     if (state !== 'unknown') engine.tellKey(state);
   });
-  if (demo !== undefined) {
-    supervisor.onMessage('emulator', (message) => {
-      if ('hello' in (message as FromEmulator)) supervisor.send('emulator', emulatorStart(ground, demo));
-    });
-  }
+  tellEmulator(ground, supervisor);
 
   const snapshot = createSnapshotHandler({
     file,
@@ -188,27 +131,27 @@ async function serve(ground: Ground): Promise<void> {
             logger: logger.child({ part: 'webhook' }),
             now: Date.now,
           }),
-    now: Date.now,
   });
 
   try {
     const server = await listen(site, door.proxy.upgrade, config);
     try {
-      if (demo === undefined) await checkKey(door, stripe, logger);
-      health.start();
-      void followServices(health, supervisor).catch((error: unknown) =>
-        logger.error({ err: error }, 'health'),
-      );
+      if (demo === undefined) await checkKey(door.key, ground);
       void supervisor
         .start()
-        .then(() =>
-          demo === undefined ? undefined : settled(() => report(progress).done && !engine.indexing(), signal),
-        )
-        .then(() => signal.aborted || ground.announce({ url: server.url, demoKey: demo?.key }))
+        .then(() => {
+          // Not before: that nothing is there yet at a start is no news.
+          health.start();
+          void followServices(health, supervisor).catch((error: unknown) =>
+            logger.error({ err: error }, 'health'),
+          );
+        })
+        .then(() => (demo === undefined ? undefined : until(isSettled, demoPatienceMs, signal)))
+        .then(() => signal.aborted || announce({ url: server.url, demoKey: demo?.key }))
         // What went wrong stands in `done`, too.
         .catch(() => undefined);
       const result = await supervisor.done;
-      if (result.reason !== 'stopped') throw endOf(result, engine, file);
+      if (result.reason !== 'stopped') throw endOf(result, engine, ground);
     } finally {
       await Promise.all([supervisor.stop(), server.close()]);
     }
@@ -217,95 +160,17 @@ async function serve(ground: Ground): Promise<void> {
   }
 }
 
-function services(ground: Ground): Record<string, ServiceOptions> {
-  const { config, demo, file, socket, runDir, stripe } = ground;
-  const env = config.childEnv;
-  const datasette = datasetteService({ file, socket, demo: demo !== undefined, env });
-  if (config.tdogBin !== undefined) {
-    const configFile = runDir.path('tdog.json');
-    return {
-      engine: originalTdogService({ config, bin: config.tdogBin, stripe, file, configFile, now: Date.now }),
-      'search-index': childService('search-index', env, [file]),
-      datasette,
-    };
-  }
-  return {
-    ...(demo === undefined ? {} : { emulator: emulatorService(env, ground.demoPort) }),
-    engine: engineService(env, demo !== undefined),
-    datasette,
+/** Asks so often at most, and gives the last answer in between. */
+function atMostEach<T>(ms: number, ask: () => T): () => T {
+  let answer: { readonly value: T; readonly at: number } | undefined;
+  return () => {
+    if (answer === undefined || Date.now() - answer.at >= ms) answer = { value: ask(), at: Date.now() };
+    return answer.value;
   };
 }
 
-function engineStart({ config, stripe, file }: Ground, door: Door): EngineStart {
-  return {
-    sync: {
-      stripe: {
-        secretKey: stripe.secretKey,
-        apiBase: stripe.apiBase,
-        ...(stripe.context === undefined ? {} : { stripeContext: stripe.context }),
-      },
-      file,
-      tables: config.tables,
-      ...(config.pollFreqMs === undefined ? {} : { pollIntervalMs: config.pollFreqMs }),
-      ...(config.maxRequestsPerSecond === undefined
-        ? {}
-        : { maxRequestsPerSecond: config.maxRequestsPerSecond }),
-    },
-    restOnRefusal: door.key.verdict().state === 'live',
-    logLevel: config.logLevel,
-  };
-}
-
-function emulatorStart({ config, demoPort }: Ground, demo: DemoAccount): EmulatorStart {
-  return { ...demo, port: demoPort, logLevel: config.logLevel };
-}
-
-/** At the start a refused key ends the container; Stripe out of reach does not. */
-async function checkKey({ key }: Door, stripe: StripeAccess, logger: Logger): Promise<void> {
-  const { state, unreachable } = await key.check();
-  if (unreachable !== undefined) {
-    logger.warn(
-      `Stripe cannot be reached (${unreachable}); it is tried again, until then its last word on the key counts`,
-    );
-  } else if (state === 'refused') throw keyRefused(stripe.secretKey);
-}
-
-function keyRefused(secretKey: string): ContainerError {
-  return new ContainerError(
-    'KEY_REFUSED',
-    `STRIPE_SECRET_KEY: Stripe refuses this key (…${secretKey.slice(-4)}); make a new one in Stripe's dashboard and set it`,
-  );
-}
-
-const errorCodeOf: Readonly<Record<number, ContainerErrorCode>> = {
-  2: 'CONFIGURATION',
-  3: 'KEY_REFUSED',
-  4: 'OTHER_ACCOUNT',
-};
-
-/** Why a service that cannot go on takes everything with it. */
-function endOf(result: SupervisorResult, engine: EngineLink, file: string): ContainerError {
-  const { service = 'a service', exitCode } = result;
-  const said = service === 'engine' ? engine.lastError()?.message : undefined;
-  const code = service === 'engine' ? (errorCodeOf[exitCode] ?? 'FAILED') : 'FAILED';
-  if (code === 'KEY_REFUSED') {
-    return new ContainerError(
-      code,
-      `STRIPE_SECRET_KEY: ${said ?? 'Stripe refuses this key'}; set another key`,
-    );
-  }
-  if (code === 'OTHER_ACCOUNT') {
-    return new ContainerError(
-      code,
-      `DATA_DIR: ${said ?? `${file} mirrors another account`}; set another folder, or that account's key`,
-    );
-  }
-  const reason = said ?? `it ended with exit code ${exitCode} again and again; see logs/${service}.log`;
-  return new ContainerError(code, `${service}: ${reason}`);
-}
-
-async function settled(condition: () => boolean, signal: AbortSignal): Promise<void> {
-  const deadline = Date.now() + demoPatienceMs;
+async function until(condition: () => boolean, withinMs: number, signal: AbortSignal): Promise<void> {
+  const deadline = Date.now() + withinMs;
   while (!condition() && !signal.aborted && Date.now() < deadline) {
     await delay(100, undefined, { signal }).catch(() => undefined);
   }

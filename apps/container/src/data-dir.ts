@@ -24,7 +24,7 @@ export function openDataDir(root: string): DataDir {
   const stateDir = join(root, 'state');
   const logDir = join(root, 'logs');
   try {
-    makeFolder(root);
+    makeFolder(root, 0o700);
     makeFolder(stateDir, 0o700);
     makeFolder(logDir, 0o700);
     const probe = join(stateDir, '.probe');

@@ -5,7 +5,6 @@ import {
   stripeKey,
   type AuthProxy,
   type SampleObject,
-  type ShareLinkAuthenticator,
   type StripeKeyAuthenticator,
 } from '@datasette-stripe/auth-proxy';
 import type { Logger } from 'pino';
@@ -27,11 +26,10 @@ export interface DoorOptions {
   readonly logger: Logger;
 }
 
-/** The proxy, and the authenticators that more is done with. */
+/** The proxy, and the authenticator that more is done with. */
 export interface Door {
   readonly proxy: AuthProxy;
   readonly key: StripeKeyAuthenticator;
-  readonly links: ShareLinkAuthenticator;
 }
 
 /** Who may enter: who holds the mirrored key or a share link, and if it is wished, other keys of the same account. */
@@ -71,9 +69,9 @@ export function openDoor(options: DoorOptions): Door {
       { path: '/tdog/health.json', plainHttp: true },
       ...(config.webhookSecret === undefined ? [] : [{ path: '/tdog/webhook', methods: ['POST'] }]),
     ],
-    siteName: 'Stripe',
+    siteName: 'Stripe mirror',
     ...(options.demo
-      ? { notice: 'This is a demo of a made-up company. Its key stands where the demo was started.' }
+      ? { notice: 'This is a demo with a made-up company. Its key was printed where the demo was started.' }
       : {}),
     stateDir,
     cache: {
@@ -82,7 +80,7 @@ export function openDoor(options: DoorOptions): Door {
     },
     logger,
   });
-  return { proxy, key, links };
+  return { proxy, key };
 }
 
 /** Tables whose objects only their account can retrieve, and where the API has them. */

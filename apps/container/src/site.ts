@@ -1,10 +1,11 @@
 import type { Health } from '@datasette-stripe/health';
 import type { SnapshotHandler } from '@datasette-stripe/snapshot';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { Logger } from 'pino';
 import type { Door } from './door.ts';
 import type { EngineLink } from './engine-link.ts';
+import { messageOf } from './errors.ts';
 import { reply, type Handler } from './routes/reply.ts';
-import { shareLinkRoutes } from './routes/share-links.ts';
 
 /** What {@link createSite} puts behind its paths. */
 export interface SiteOptions {
@@ -16,11 +17,10 @@ export interface SiteOptions {
   readonly log: Handler;
   /** Undefined: no webhook is served. */
   readonly webhook: Handler | undefined;
-  /** Clock, ms. */
-  readonly now: () => number;
+  readonly logger: Logger;
 }
 
-/** Every path of the container: /tdog/… here, everything else is Datasette's. */
+/** Every path of the container: /tdog/… here (sign-in, sign-out and share links by the proxy), everything else is Datasette's. */
 export function createSite({
   door,
   health,
@@ -29,9 +29,9 @@ export function createSite({
   progress,
   log,
   webhook,
-  now,
+  logger,
 }: SiteOptions): Express {
-  const { proxy, links } = door;
+  const { proxy } = door;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -58,16 +58,14 @@ export function createSite({
     '/tdog/cli_log.txt': log,
   };
   for (const [path, handler] of Object.entries(pages)) {
-    app.get(path, guard, (request: Request, response: Response) => void handler(request, response));
+    app.get(path, guard, (request: Request, response: Response) => handler(request, response));
   }
   if (webhook !== undefined) app.post('/tdog/webhook', guard, webhook);
-  app.use(shareLinkRoutes(links, guard, now));
   app.use(proxy.handler);
-  app.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
-    if (response.headersSent) return next(error);
-    // A body that is no JSON, or too large: nothing of it, or of our stack, is repeated.
-    const status = statusOf(error);
-    reply(response, status, 'text/plain; charset=utf-8', status < 500 ? 'Bad request\n' : 'Internal error\n');
+  app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
+    logger.error({ err: error, path: request.path }, `unexpected: ${messageOf(error)}`);
+    if (response.headersSent) next(error);
+    else reply(response, 500, 'text/plain; charset=utf-8', 'Something went wrong; the log says what.\n');
   });
   return app;
 }
@@ -76,9 +74,4 @@ const upkeep = new Set(['/tdog/live', '/tdog/ready', '/tdog/health.json', '/tdog
 
 function isLook(request: Request): boolean {
   return !upkeep.has(request.path) && !request.path.startsWith('/-/static');
-}
-
-function statusOf(error: unknown): number {
-  const status = error instanceof Error && 'status' in error ? error.status : undefined;
-  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
 }

@@ -66,7 +66,7 @@ describe('an account', { timeout }, () => {
     const anonymous = await system.get('/stripe/customers.json', '');
     expect([anonymous.status, anonymous.headers.get('www-authenticate')]).toEqual([
       401,
-      expect.stringMatching(/Basic/),
+      expect.stringMatching(/Basic/) as string,
     ]);
     expect((await system.get('/stripe/customers.json', `${key}x`)).status).toBe(401);
     expect(await rows('/stripe/customers.json?_shape=array&_size=max')).toHaveLength(
@@ -103,7 +103,7 @@ describe('an account', { timeout }, () => {
         '/tdog/progress.json',
         '/tdog/stripe.sqlite',
         '/tdog/cli_log.txt',
-        '/tdog/share-links',
+        '/tdog/links',
       ].map(async (path) => [path, (await system.get(path, '')).status]),
     );
     expect(closed.filter(([, status]) => status !== 401)).toEqual([]);
@@ -207,22 +207,23 @@ describe('an account', { timeout }, () => {
     await until(async () => (await customer(id))[0]?.name === 'After The Kill', 'the row after the kill');
   });
 
-  test('a share link opens its page and nothing else', async () => {
-    const made = await fetch(`${await system.url()}/tdog/share-links`, {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' },
-      body: JSON.stringify({ path: '/stripe/products', days: 1 }),
-    });
-    expect(made.status).toBe(201);
-    const { url, id } = (await made.json()) as { url: string; id: string };
-    expect((await system.get(url, '')).status).toBe(200);
-    expect((await system.get(url.replace('/products', '/customers'), '')).status).toBe(401);
-    const ended = await fetch(`${await system.url()}/tdog/share-links/${id}`, {
-      method: 'DELETE',
-      headers: { Authorization: `Bearer ${key}` },
-    });
-    expect(ended.status).toBe(200);
-    expect((await system.get(url, '')).status).toBe(401);
+  test('a share link opens its page and nothing else, until it is ended', async () => {
+    const post = async (path: string, fields: Record<string, string>): Promise<string> => {
+      const response = await fetch((await system.url()) + path, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${key}` },
+        body: new URLSearchParams(fields),
+      });
+      return response.text();
+    };
+    const made = await post('/tdog/links', { path: '/stripe/products', days: '1', note: 'test' });
+    const link =
+      /<code>http:\/\/[^/]+(\/stripe\/products[^<]+)<\/code>/.exec(made)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const id = /name="id" value="([^"]+)"/.exec(made)?.[1] ?? '';
+    expect((await system.get(link, '')).status).toBe(200);
+    expect((await system.get(link.replace('/products', '/customers'), '')).status).toBe(401);
+    await post('/tdog/links/revoke', { id });
+    expect((await system.get(link, '')).status).toBe(401);
   });
 
   test('a revoked key shuts the door, one that is good again opens it', async () => {
@@ -273,14 +274,14 @@ describe('bad input', { timeout }, () => {
   test('a wrong value ends with 2', async () => {
     expect(await ends({ PORT: 'x' })).toEqual({
       code: 2,
-      line: expect.stringMatching(/^datasette-stripe: PORT: /),
+      line: expect.stringMatching(/^datasette-stripe: PORT: /) as string,
     });
   });
 
   test('a missing key in production ends with 2', async () => {
     expect(await ends({ NODE_ENV: 'production' })).toEqual({
       code: 2,
-      line: expect.stringMatching(/^datasette-stripe: STRIPE_SECRET_KEY: is not set/),
+      line: expect.stringMatching(/^datasette-stripe: STRIPE_SECRET_KEY: is not set/) as string,
     });
   });
 
@@ -290,7 +291,7 @@ describe('bad input', { timeout }, () => {
     const { port } = server.address() as { port: number };
     expect(await ends({ PORT: String(port) })).toEqual({
       code: 2,
-      line: expect.stringMatching(new RegExp(`PORT: ${port} on 127.0.0.1 is in use`)),
+      line: expect.stringMatching(new RegExp(`PORT: ${port} on 127.0.0.1 is in use`)) as string,
     });
     await new Promise((resolve) => server.close(resolve));
   });
@@ -298,7 +299,7 @@ describe('bad input', { timeout }, () => {
   test('a data folder that cannot be written ends with 2', async () => {
     expect(await ends({ DATA_DIR: '/proc/data' })).toEqual({
       code: 2,
-      line: expect.stringMatching(/DATA_DIR: \/proc\/data cannot be written/),
+      line: expect.stringMatching(/DATA_DIR: \/proc\/data cannot be written/) as string,
     });
   });
 
@@ -307,7 +308,7 @@ describe('bad input', { timeout }, () => {
     const { url } = await stripe.listen();
     expect(await ends({ STRIPE_SECRET_KEY: key, STRIPE_API_BASE: url })).toEqual({
       code: 3,
-      line: expect.stringMatching(/STRIPE_SECRET_KEY: Stripe refuses this key \(…tor1\)/),
+      line: expect.stringMatching(/STRIPE_SECRET_KEY: Stripe refuses this key \(…tor1\)/) as string,
     });
     await stripe.close();
   });

@@ -19,7 +19,7 @@ export interface System {
   /** Where it listens, once it says so. */
   url(): Promise<string>;
   /** GET with the key, or with what else. */
-  get(path: string, credentials?: string | undefined): Promise<Response>;
+  get(path: string, credentials?: string): Promise<Response>;
   exitCode(): Promise<number | null>;
   /** SIGTERM and the exit code. */
   stop(): Promise<number | null>;
@@ -39,6 +39,10 @@ export function startSystem(env: Readonly<Record<string, string>>): System {
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
+  // A test that fails, or is cut off, leaves nothing behind.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

@@ -1,5 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { createSync, isSyncError, type KeyVerdict, type Sync } from '@datasette-stripe/tdog';
+import {
+  createSync,
+  isSyncError,
+  type KeyVerdict,
+  type Sync,
+  type SyncProgress,
+} from '@datasette-stripe/tdog';
 import type { Logger } from 'pino';
 import type { LogLevel } from '../config.ts';
 import { messageOf } from '../errors.ts';
@@ -56,10 +62,15 @@ async function runOnce(
   { signal, send }: Parent<ToEngine, FromEngine>,
 ): Promise<boolean> {
   const search = createSearch({
-    logger: logger.child({ part: 'search' }),
+    // A line for each table that is searchable is for who looks for a fault.
+    logger: logger.child({ part: 'search' }, start.logLevel === 'info' ? { level: 'warn' } : {}),
     signal,
-    onBusy: (indexing) => send({ indexing }),
+    onBusy: (indexing) => {
+      send({ indexing });
+      if (!indexing) logger.info('what is downloaded can be searched');
+    },
   });
+  const tell = progressTeller(logger);
   sync = createSync({
     ...start.sync,
     watch: true,
@@ -70,7 +81,10 @@ async function runOnce(
     },
     onTableDone: (db, table) => search.index(db, [table]),
     onKeyVerdict: (verdict, at) => send({ verdict, at }),
-    onProgress: (progress) => send({ progress }),
+    onProgress: (progress) => {
+      send({ progress });
+      tell(progress);
+    },
   });
   try {
     await sync.run(signal);
@@ -84,6 +98,29 @@ async function runOnce(
   } finally {
     await search.settled();
   }
+}
+
+/** So often at most the log says how far the download is, ms. */
+const tellEveryMs = 10_000;
+
+/** The download in the log: not each step, and what was skipped when it is done. */
+function progressTeller(logger: Logger): (progress: SyncProgress) => void {
+  let toldAt = Date.now();
+  let isDone = false;
+  return ({ done, objects, requests, objectsPerSecond, secondsLeft, tables }) => {
+    if (isDone || objects === 0 || (!done && Date.now() - toldAt < tellEveryMs)) return;
+    toldAt = Date.now();
+    isDone = done;
+    logger.info(
+      { objects, requests, perSecond: Math.round(objectsPerSecond), secondsLeft },
+      done ? 'the download is complete' : 'downloading',
+    );
+    if (!done) return;
+    for (const { table, state, error } of tables) {
+      if (state === 'skipped' || state === 'failed')
+        logger.warn({ table, reason: error }, `${state}: ${table}`);
+    }
+  };
 }
 
 function keyAccepted(signal: AbortSignal): Promise<boolean> {

@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 /** Reads what is streamed, until the text so far fits. */
-async function* texts(response: Response): AsyncGenerator<string> {
+async function* texts(response: Response): AsyncGenerator<string, void> {
   const decoder = new TextDecoder();
   let text = '';
   for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
@@ -37,11 +37,11 @@ async function* texts(response: Response): AsyncGenerator<string> {
   }
 }
 
-async function until(source: AsyncGenerator<string>, wanted: string): Promise<void> {
+async function until(source: AsyncGenerator<string, void>, wanted: string): Promise<void> {
   for (;;) {
-    const { value, done } = await source.next();
-    if (done === true) throw new Error(`ended without ${wanted}`);
-    if (value.endsWith(wanted)) return;
+    const next = await source.next();
+    if (next.done === true) throw new Error(`ended without ${wanted}`);
+    if (next.value.endsWith(wanted)) return;
   }
 }
 

@@ -1,0 +1,55 @@
+import type { ServiceOptions, Supervisor } from '@datasette-stripe/supervisor';
+import type { EmulatorStart, EngineStart, FromEmulator } from './children/messages.ts';
+import { datasetteService } from './datasette.ts';
+import type { Ground } from './ground.ts';
+import { childService, emulatorService, engineService, originalTdogService } from './services.ts';
+
+/** The children of this system, by name: `engine` and `datasette` always, `emulator` in the demo, `search-index` with the original tdog. */
+export function servicesOf(ground: Ground): Record<string, ServiceOptions> {
+  const { config, demo, file, socket, runDir, stripe } = ground;
+  const env = config.childEnv;
+  const datasette = datasetteService({ file, socket, demo: demo !== undefined, env });
+  if (config.tdogBin !== undefined) {
+    const configFile = runDir.path('tdog.json');
+    return {
+      engine: originalTdogService({ config, bin: config.tdogBin, stripe, file, configFile, now: Date.now }),
+      'search-index': childService('search-index', env, [file]),
+      datasette,
+    };
+  }
+  return {
+    ...(demo === undefined ? {} : { emulator: emulatorService(env, ground.demoPort) }),
+    engine: engineService(env, demo !== undefined),
+    datasette,
+  };
+}
+
+/** What the engine is told when it starts. */
+export function engineStart({ config, stripe, file }: Ground, restOnRefusal: boolean): EngineStart {
+  return {
+    sync: {
+      stripe: {
+        secretKey: stripe.secretKey,
+        apiBase: stripe.apiBase,
+        ...(stripe.context === undefined ? {} : { stripeContext: stripe.context }),
+      },
+      file,
+      tables: config.tables,
+      ...(config.pollFreqMs === undefined ? {} : { pollIntervalMs: config.pollFreqMs }),
+      ...(config.maxRequestsPerSecond === undefined
+        ? {}
+        : { maxRequestsPerSecond: config.maxRequestsPerSecond }),
+    },
+    restOnRefusal,
+    logLevel: config.logLevel,
+  };
+}
+
+/** Tells the demo's Stripe what it is to be, each time it starts. */
+export function tellEmulator({ config, demo, demoPort }: Ground, supervisor: Supervisor): void {
+  if (demo === undefined) return;
+  const start: EmulatorStart = { ...demo, port: demoPort, logLevel: config.logLevel };
+  supervisor.onMessage('emulator', (message) => {
+    if ('hello' in (message as FromEmulator)) supervisor.send('emulator', start);
+  });
+}
