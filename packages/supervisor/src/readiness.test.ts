@@ -44,6 +44,10 @@ describe('readiness', () => {
       () => ({ ...sh('echo up >&2; sleep 600'), ready: { type: 'log', pattern: /UP/i, stream: 'stderr' } }),
     ],
     ['a line on a descriptor', () => ({ ...sh('echo ok >&4; sleep 600'), ready: { type: 'fd', fd: 4 } })],
+    [
+      'a line on a descriptor, beside an IPC channel',
+      () => ({ ...child('fd=3', 'send={"x":1}', 'stay'), ready: { type: 'fd', fd: 3 }, ipc: true }),
+    ],
     ['a message', () => ({ ...child('send="ready"', 'stay'), ready: { type: 'ipc' } })],
     [
       'a message of choice',
