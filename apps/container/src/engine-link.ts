@@ -45,8 +45,10 @@ export function linkEngine({ channel, start, onVerdict, now }: EngineLinkOptions
 
   channel.onMessage('engine', (raw) => {
     const message = raw as FromEngine;
-    if ('hello' in message) send({ start: start() });
-    else if ('verdict' in message) onVerdict(message.verdict, message.at);
+    if ('hello' in message) {
+      indexing = false;
+      send({ start: start() });
+    } else if ('verdict' in message) onVerdict(message.verdict, message.at);
     else if ('progress' in message) progress = message.progress;
     else if ('indexing' in message) indexing = message.indexing;
     else if ('fatal' in message) lastError = message.fatal;
