@@ -1,14 +1,16 @@
 // Started by sqliteIntegrity as a process of its own, so that a check of minutes neither holds up the event loop nor
-// takes the processor from those who answer requests. Its only argument is JSON: {file, nice}.
+// takes the processor from those who answer requests. Its only argument is JSON: {file, nice, restFactor}.
 import { constants, setPriority } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 
 interface Order {
   readonly file: string;
   readonly nice: number;
+  readonly restFactor: number;
 }
 
-function check({ file, nice }: Order): void {
+async function check({ file, nice, restFactor }: Order): Promise<void> {
   try {
     setPriority(0, nice);
   } catch {
@@ -29,6 +31,7 @@ function check({ file, nice }: Order): void {
   );
   const faults: string[] = [];
   for (const table of tables) {
+    const begun = performance.now();
     try {
       // Each statement is a read transaction of its own: between two the write-ahead log can be emptied.
       for (const row of database.prepare(`PRAGMA quick_check(${quoted(table)})`).all()) {
@@ -40,8 +43,10 @@ function check({ file, nice }: Order): void {
       const text = error instanceof Error ? error.message : String(error);
       if (!text.includes('no such table')) faults.push(`${table}: ${text}`);
     }
-    process.send?.({ table });
     if (faults.length >= 20) break;
+    // A low priority does not help where a container has a share of a processor: what is used is gone for all. It is
+    // also the moment to notice that our parent is gone.
+    await delay((performance.now() - begun) * restFactor);
   }
   database.close();
   process.send?.({ done: true, tables: tables.length, faults });
@@ -51,5 +56,5 @@ process.once('disconnect', () => {
   // Our parent is gone: nobody wants the verdict.
   process.kill(process.pid, 'SIGKILL');
 });
-check(JSON.parse(process.argv[2] ?? '{}') as Order);
+await check(JSON.parse(process.argv[2] ?? '{}') as Order);
 process.disconnect?.();

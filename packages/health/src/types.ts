@@ -195,6 +195,8 @@ export interface SqliteIntegrityOptions extends CheckTiming {
   readonly initialDelayMs?: number;
   /** nice value of the child process. @defaultValue 19 */
   readonly nice?: number;
+  /** Rest after each table, as a multiple of the time that it took. @defaultValue 1 */
+  readonly restFactor?: number;
 }
 
 /** Options of {@link freeDisk}. */

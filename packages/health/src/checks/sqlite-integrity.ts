@@ -31,7 +31,10 @@ export function sqliteIntegrity(options: SqliteIntegrityOptions): Check {
       if (!existsSync(options.file))
         return { status: 'warn', message: 'There is no database yet', againInMs: retryMs };
       const begun = monotonic();
-      const { tables, faults } = await checkInChild(options.file, options.nice ?? 19, signal);
+      const { tables, faults } = await checkInChild(
+        { file: options.file, nice: options.nice ?? 19, restFactor: options.restFactor ?? 1 },
+        signal,
+      );
       const seconds = (monotonic() - begun) / 1000;
       const metrics = [
         {
@@ -56,11 +59,11 @@ export function sqliteIntegrity(options: SqliteIntegrityOptions): Check {
   };
 }
 
-function checkInChild(file: string, nice: number, signal: AbortSignal): Promise<Verdict> {
+function checkInChild(order: object, signal: AbortSignal): Promise<Verdict> {
   // Beside the compiled file stands a compiled child, beside the source a source.
   const script = import.meta.url.endsWith('.ts') ? '../integrity-child.ts' : '../integrity-child.js';
   return new Promise((resolve, reject) => {
-    const child = fork(new URL(script, import.meta.url), [JSON.stringify({ file, nice })], {
+    const child = fork(new URL(script, import.meta.url), [JSON.stringify(order)], {
       env: {},
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
