@@ -32,16 +32,11 @@ export function createArrivals(parts: {
   readonly now: () => number;
 }): Arrivals {
   const { inspect, tally, logger, now } = parts;
-  const known = new WeakMap<IncomingMessage, Arrival>();
-  const followed = new WeakSet<IncomingMessage>();
+  // On the request itself: a WeakMap of this many entries is slow to collect.
+  const ARRIVAL = Symbol('arrival');
+  type Known = IncomingMessage & { [ARRIVAL]?: Arrival };
 
-  const look = (req: IncomingMessage): Arrival => {
-    const before = known.get(req);
-    if (before !== undefined) return before;
-    const arrival = inspect(req);
-    known.set(req, arrival);
-    return arrival;
-  };
+  const look = (req: Known): Arrival => (req[ARRIVAL] ??= inspect(req));
   const over = (req: IncomingMessage, visit: Visit, status: number): void => {
     tally.outcome(visit.outcome ?? 'own');
     logAccess(logger, req, status, visit, now());
@@ -49,12 +44,12 @@ export function createArrivals(parts: {
   return {
     look,
     over,
-    find: (req) => known.get(req)?.visit,
+    find: (req: Known) => req[ARRIVAL]?.visit,
     withResponse: (req, res) => {
       const arrival = look(req);
-      if (followed.has(req)) return arrival;
-      followed.add(req);
       const { visit } = arrival;
+      if (visit.followed) return arrival;
+      visit.followed = true;
       const headers = securityHeaders(visit.client.secure);
       for (const name in headers) res.setHeader(name, headers[name] ?? '');
       res.setHeader('X-Request-Id', visit.id);

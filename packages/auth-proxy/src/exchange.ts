@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Arrivals } from './arrivals.ts';
 import type { Replies } from './browser/replies.ts';
 import { OWN_COOKIES } from './browser/session-cookie.ts';
-import type { Cache, CacheKey } from './cache.ts';
+import type { Cache } from './cache.ts';
 import { sendReply, sendReplyToSocket } from './http/reply.ts';
 import { upstreamHeaders } from './http/request-headers.ts';
 import { cleanResponseHeaders } from './http/response-headers.ts';
@@ -28,9 +28,9 @@ export function createExchange(parts: {
 }): Exchange {
   const { options, arrivals, replies, cache } = parts;
   const { logger, contentSecurityPolicy } = options;
-  const cacheKeys = new WeakMap<IncomingMessage, CacheKey>();
 
   const onResponse = (response: IncomingMessage, req: IncomingMessage, res: ServerResponse): boolean => {
+    const visit = arrivals.find(req);
     const site = { host: req.headers.host, upstreamHosts: upstream.hosts };
     const { headers } = response;
     if (!cleanResponseHeaders(headers, site, OWN_COOKIES)) {
@@ -43,7 +43,7 @@ export function createExchange(parts: {
       sendReply(req, res, replies.badRedirect());
       return false;
     }
-    const key = cacheKeys.get(req);
+    const key = visit?.cacheKey;
     const mayKeep = key !== undefined && cache?.mayKeep(response) === true;
     // What one person may see must not lie in a cache for all on the way.
     headers['cache-control'] = privately(headers['cache-control']);
@@ -97,7 +97,7 @@ export function createExchange(parts: {
       return true;
     }
     if (req.method !== 'GET') return false;
-    cacheKeys.set(req, key);
+    visit.cacheKey = key;
     return false;
   };
 
@@ -107,7 +107,7 @@ export function createExchange(parts: {
       if (contentSecurityPolicy !== false) res.setHeader('Content-Security-Policy', contentSecurityPolicy);
       if (answerFromCache(req, res, visit)) return;
       prepare(req, visit);
-      if (cacheKeys.has(req)) {
+      if (visit.cacheKey !== undefined) {
         // A 304 of the upstream could not be kept.
         delete req.headers['if-none-match'];
         delete req.headers['if-modified-since'];

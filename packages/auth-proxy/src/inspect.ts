@@ -50,6 +50,8 @@ export function createInspector(settings: {
       sessionCookie: undefined,
       admitted: false,
       outcome: undefined,
+      cacheKey: undefined,
+      followed: false,
     };
     let refusal: Refusal | undefined;
     if (malformed !== undefined) {

@@ -2,6 +2,7 @@ import express from 'express';
 import { createServer, type Server } from 'node:http';
 import { rmSync, statSync } from 'node:fs';
 import { createConnection, type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { AuthProxy } from './options.ts';
 
 /** Where to listen. */
@@ -36,7 +37,13 @@ export async function listen(proxy: AuthProxy, where: ListenAddress): Promise<Pr
     },
     app,
   );
-  server.on('upgrade', proxy.upgrade);
+  // A server that closes waits for these for ever and cannot cut them by itself.
+  const upgraded = new Set<Duplex>();
+  server.on('upgrade', (req, socket, head) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    proxy.upgrade(req, socket, head);
+  });
   if ('path' in where) await removeStaleSocket(where.path);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -44,7 +51,7 @@ export async function listen(proxy: AuthProxy, where: ListenAddress): Promise<Pr
     if ('path' in where) server.listen(where.path, done);
     else server.listen(where.port, where.host, done);
   });
-  return { address: addressOf(server), close: () => closeServer(server) };
+  return { address: addressOf(server), close: () => closeServer(server, upgraded) };
 }
 
 /** A socket file that nobody listens on any more is left by a process that was killed. */
@@ -71,9 +78,10 @@ function addressOf(server: Server): string {
   return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
 }
 
-async function closeServer(server: Server): Promise<void> {
+async function closeServer(server: Server, upgraded: ReadonlySet<Duplex>): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
+  for (const socket of upgraded) socket.destroy();
   const cut = setTimeout(() => server.closeAllConnections(), GRACE_MS);
   await closed;
   clearTimeout(cut);

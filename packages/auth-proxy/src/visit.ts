@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { CacheKey } from './cache.ts';
 import type { Identity } from './authenticators/authenticator.ts';
 import type { Client } from './http/client-address.ts';
 import type { Target } from './http/target.ts';
@@ -25,6 +26,10 @@ export interface Visit {
   /** Set once it may go on, with or without credentials. */
   admitted: boolean;
   outcome: Outcome | undefined;
+  /** Under which name its answer may be kept in memory. */
+  cacheKey: CacheKey | undefined;
+  /** Whether the end of its response is being waited for, to log and count it. */
+  followed: boolean;
 }
 
 /** Why a request goes no further. */
