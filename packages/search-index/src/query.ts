@@ -8,6 +8,12 @@ export interface Parameters {
 const NAMED: Parameters = { q: ':q', limit: ':limit' };
 
 /**
+ * The index of parts is asked once for all tables, which is enough unless the text is so common that this many rows hold
+ * it; only then each table is asked for its own. A long text is never that common, and costs a look-up per letter.
+ */
+const PROBE = 500;
+
+/**
  * The query over everything. Parameters: `:q`, the text as the user typed it, and `:limit`, rows per table.
  * Columns: `table`, `id`, `label`, `rank`; one row more than `:limit` of a table says that there are more.
  */
@@ -16,12 +22,17 @@ export function everythingSql(tables: readonly Indexed[], { q, limit }: Paramete
   SELECT q, '"' || replace(quoted, ' ', '" "') || '"' AS words, '"' || replace(quoted, ' ', '"* "') || '"*' AS beginnings,
     '"' || quoted || '"' AS part, length(q) >= 3 AS long
   FROM (SELECT q, replace(q, '"', '""') AS quoted FROM (SELECT trim(replace(replace(replace(${q}, char(9), ' '), char(10), ' '), char(13), ' ')) AS q))
+), search_probe AS MATERIALIZED (
+  SELECT rowid AS r FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT part FROM search_q) ORDER BY rowid LIMIT ${String(PROBE)}
+), search_more AS MATERIALIZED (
+  SELECT CASE WHEN count(*) = ${String(PROBE)} THEN (SELECT part FROM search_q) ELSE '""' END AS part FROM search_probe
 )`;
   if (tables.length === 0)
     return `SELECT '' AS "table", '' AS id, '' AS label, 0 AS rank WHERE ${q} AND ${limit} AND 0`;
   return `${head}\n${tables.map((t) => oneTable(t, limit)).join('\nUNION ALL\n')}\nORDER BY 4, 1, 3`;
 }
 
+// Parts are taken in ascending order: FTS5 can jump to the first row of a table's range only that way round.
 /** Each source stops by itself after a few rows, so that a word that a million rows hold costs no more than a rare one. */
 function oneTable(t: Indexed, limit: string): string {
   const table = name(t.table);
@@ -42,7 +53,8 @@ function oneTable(t: Indexed, limit: string): string {
     const last = String((t.number + 1) * 2 ** ROWID_BITS - 1);
     const next = `(SELECT parts_next FROM ${STATE_TABLE} WHERE "table" = ${text(t.table)})`;
     sources.push(
-      `SELECT * FROM (SELECT rowid - ${first}, 4 FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT part FROM search_q) AND rowid BETWEEN ${first} AND ${last} ORDER BY rowid DESC LIMIT ${limit} + 1)`,
+      `SELECT r - ${first}, 4 FROM search_probe WHERE r BETWEEN ${first} AND ${last}`,
+      `SELECT * FROM (SELECT rowid - ${first}, 4 FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT part FROM search_more) AND rowid BETWEEN ${first} AND ${last} ORDER BY rowid LIMIT ${limit} + 1)`,
       // Rows that are not in the parts index yet: a lot of them at most.
       `SELECT * FROM (SELECT rowid, 4 FROM ${table} WHERE (SELECT long FROM search_q) AND rowid >= ${next} AND instr(lower(${partsText(t, table)}), (SELECT lower(q) FROM search_q)) > 0 ORDER BY rowid DESC LIMIT ${limit} + 1)`,
     );
@@ -51,7 +63,8 @@ function oneTable(t: Indexed, limit: string): string {
     t.label.length === 0
       ? 'NULL'
       : `coalesce(${[...t.label.map((c) => `nullif(t.${name(c)}, '')`), 'NULL'].join(', ')})`;
-  return `SELECT * FROM (SELECT ${text(t.table)} AS "table", CAST(t.${key} AS TEXT) AS id, ${label} AS label, found.rank AS rank
+  return `SELECT * FROM (SELECT ${text(t.table)} AS "table", CAST(t.${key} AS TEXT) AS id, ${label} AS label,
+    CASE WHEN found.rank > 1 AND lower(${label}) = (SELECT lower(q) FROM search_q) THEN 1 ELSE found.rank END AS rank
   FROM (SELECT r, min(rank) AS rank FROM (${sources.join('\n    UNION ALL ')}) GROUP BY r ORDER BY 2, 1 DESC LIMIT ${limit} + 1) AS found
   CROSS JOIN ${table} AS t ON t.rowid = found.r)`;
 }

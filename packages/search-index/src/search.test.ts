@@ -113,6 +113,19 @@ describe('results', () => {
     expect(ranks('mith 12')).toContain(4);
   });
 
+  test('a part that thousands of rows hold is found in every table', async () => {
+    const db = await smiths();
+    const add = db.prepare('INSERT INTO payment_methods (id) VALUES (?)');
+    for (let n = 0; n < 2000; n++) add.run(`pm_x${String(n)}ndthing`);
+    for (let n = 0; n < 300; n++)
+      db.prepare('INSERT INTO customers (id, name) VALUES (?, ?)').run(`cus_t${String(n)}`, 'Xndthing');
+    const groups = search(db, 'ndthin', { limit: 3 });
+    expect(groups.map((g) => [g.table, g.hits.length, g.more])).toEqual([
+      ['customers', 3, true],
+      ['payment_methods', 3, true],
+    ]);
+  });
+
   test('carry the label', async () => {
     const db = await smiths();
     expect(search(db, 'cus_000007')[0]?.hits[0]).toEqual({

@@ -41,7 +41,7 @@ describe('a download', () => {
     const { done } = await startWriter(file, rate);
     const { url, handler } = await serveSnapshots({ file, shareMs: 0, keepMs: 0 });
     let last = -1;
-    for (let n = 0; n < 15; n++) {
+    for (let n = 0; n < 8; n++) {
       const before = done();
       const answer = await get(url);
       expect(answer.status).toBe(200);

@@ -5,9 +5,12 @@ import { constants, createGzip, createZstdCompress } from 'node:zlib';
 import type { Limiter } from './limiter.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** Bytes per read: small at first, so that the first byte goes at once and slow clients show progress. */
+/**
+ * Bytes per read: small at first, so that the first byte goes at once and slow clients show progress. Not more than the
+ * processor's cache holds between the read and the write: 1 MB is slower.
+ */
 const FIRST_CHUNK = 64 * 1024;
-const LAST_CHUNK = 1024 * 1024;
+const LAST_CHUNK = 256 * 1024;
 /** Bytes per read of what is compressed or picked page by page. */
 const STREAM_CHUNK = 256 * 1024;
 
