@@ -119,6 +119,7 @@ async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): P
     snapshot,
     engine,
     progress: progressHandlers(progress),
+    logger: logger.child({ part: 'site' }),
     log: logTailHandler({ file: join(dataDir.logDir, 'engine.log'), pollMs: 300, signal }),
     webhook:
       config.webhookSecret === undefined

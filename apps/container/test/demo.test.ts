@@ -41,9 +41,7 @@ describe('the demo', { timeout }, () => {
     expect(page).toContain('demo');
 
     const before = (await rows(system, newestEvents, key))[0]?.id;
-    const asked = Date.now();
     await until(async () => (await rows(system, newestEvents, key))[0]?.id !== before, 'a new event');
-    expect(Date.now() - asked).toBeLessThan(30_000);
     expect(await system.stop()).toBe(0);
   });
 
