@@ -72,6 +72,7 @@ def metadata():
     return {
         "title": "Stripe",
         "description": "A Stripe account as a SQLite database that keeps itself current.",
+        "plugins": {"datasette-mcp": {"canned_queries": True}},
         "databases": {
             "stripe": {
                 "description": "One row per Stripe object; amounts in the smallest unit of their currency, times in UTC.",

@@ -221,8 +221,34 @@ function copyButtons(): void {
   }
 }
 
+interface CodeMirrorEditor {
+  getValue(): string;
+  setValue(text: string): void;
+  setOption(name: string, value: unknown): void;
+}
+
+/** Datasette's SQL editor, set up as its own inline script does. */
+function editor(): void {
+  const input = document.querySelector<HTMLTextAreaElement>('textarea#sql-editor');
+  const { CodeMirror, sqlFormatter } = globalThis as unknown as {
+    CodeMirror?: { fromTextArea(input: HTMLTextAreaElement, options: object): CodeMirrorEditor };
+    sqlFormatter?: { format(text: string): string };
+  };
+  if (input === null || CodeMirror === undefined) return;
+  const label = input.labels[0]?.textContent ?? 'SQL';
+  const code = CodeMirror.fromTextArea(input, { lineNumbers: true, mode: 'text/x-sql', lineWrapping: true });
+  document.querySelector('.CodeMirror textarea')?.setAttribute('aria-label', label);
+  code.setOption('extraKeys', { 'Shift-Enter': () => input.form?.requestSubmit(), Tab: false });
+  const button = document.querySelector<HTMLButtonElement>('button#sql-format');
+  if (button === null || sqlFormatter === undefined) return;
+  button.hidden = false;
+  button.addEventListener('click', () => code.setValue(sqlFormatter.format(code.getValue())));
+}
+
 // Datasette's table.js reads it; stock pages set it by an inline script.
 Object.assign(globalThis, { DATASETTE_ALLOW_FACET: true });
+
+editor();
 
 const fresh = document.querySelector<HTMLElement>('[data-fresh]');
 if (fresh !== null) keepFresh(JSON.parse(document.body.dataset['status'] ?? '{}') as Status, fresh);

@@ -186,7 +186,23 @@ function copyButtons() {
         });
     }
 }
+function editor() {
+    const input = document.querySelector('textarea#sql-editor');
+    const { CodeMirror, sqlFormatter } = globalThis;
+    if (input === null || CodeMirror === undefined)
+        return;
+    const label = input.labels[0]?.textContent ?? 'SQL';
+    const code = CodeMirror.fromTextArea(input, { lineNumbers: true, mode: 'text/x-sql', lineWrapping: true });
+    document.querySelector('.CodeMirror textarea')?.setAttribute('aria-label', label);
+    code.setOption('extraKeys', { 'Shift-Enter': () => input.form?.requestSubmit(), Tab: false });
+    const button = document.querySelector('button#sql-format');
+    if (button === null || sqlFormatter === undefined)
+        return;
+    button.hidden = false;
+    button.addEventListener('click', () => code.setValue(sqlFormatter.format(code.getValue())));
+}
 Object.assign(globalThis, { DATASETTE_ALLOW_FACET: true });
+editor();
 const fresh = document.querySelector('[data-fresh]');
 if (fresh !== null)
     keepFresh(JSON.parse(document.body.dataset['status'] ?? '{}'), fresh);

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from .columns import currency_column, is_money, is_time
 from .database import NAME, mirror
-from .money import format_money
+from .money import decimals, format_money
 from .tables import TABLES, table_of_id
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?$")
@@ -25,6 +25,11 @@ def money_cell(amount, currency) -> Markup:
     return Markup('<span class="money">{}</span> <small class="raw" title="as stored: in the smallest unit">{}</small>').format(
         format_money(amount, currency), amount
     )
+
+
+def whole_cell(value: float, currency: str) -> Markup:
+    """A number that is in whole units already, with the currency's digits."""
+    return Markup('<span class="money">{}</span>').format(f"{value:,.{decimals(currency)}f}".replace("-", "\u2212"))
 
 
 def time_cell(value: str) -> Markup:
@@ -107,10 +112,15 @@ def render_cell(row, value, column, table, database, datasette):
 
 
 def _number(row, value, column, table):
+    name = currency_column(column)
+    if isinstance(value, bool) or name not in row.keys():
+        return None
+    currency = row[name]
+    if table is None and isinstance(value, float) and isinstance(currency, str) and CURRENCY.match(currency):
+        # money() in a saved query: already in whole units.
+        return None if column.endswith(("percent", "rate", "days")) else whole_cell(value, currency)
     if not is_money(table, column):
         return None
-    name = currency_column(column)
-    currency = row[name] if name in row.keys() else None
     if isinstance(currency, str) and CURRENCY.match(currency) and re.match(r"^-?\d+(\.\d+)?$", str(value)):
         return money_cell(value, currency)
     return None

@@ -56,6 +56,14 @@ QUERIES = load()
 
 
 @hookimpl
+def extra_template_vars(request, view_name):
+    """The saved query of a query page, for the defaults of its parameters."""
+    if view_name not in ("query", "table", "database") or request is None:
+        return {}
+    return {"saved_query": QUERIES.get(request.path.rsplit("/", 1)[-1].split(".")[0])}
+
+
+@hookimpl
 def canned_queries(database):
     if database != NAME:
         return None

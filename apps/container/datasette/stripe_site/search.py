@@ -14,6 +14,7 @@ from .tables import TABLES
 PER_TABLE = 5
 ONE_TABLE = 100
 TIME_LIMIT_MS = 3000
+LONGEST = 500
 WHY = {0: "", 1: "id begins so", 2: "", 3: "words begin so", 4: "part of a text"}
 
 # What tells two hits of the same name apart.
@@ -39,7 +40,8 @@ async def _everything(db):
 
 async def find(db, text: str, limit: int = PER_TABLE):
     """Groups of hits, best group first."""
-    text = text.strip()
+    # A control character is no part of what anybody looks for, and a zero byte ends SQLite's own strings.
+    text = "".join(c for c in text if c.isprintable() or c.isspace()).strip()[:LONGEST]
     if not text:
         return []
     sql = await _everything(db)

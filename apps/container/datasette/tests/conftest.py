@@ -3,8 +3,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 HERE = Path(__file__).parent
@@ -105,6 +107,31 @@ def site(file):
     site = Site(file)
     yield site
     site.close()
+
+
+@pytest.fixture(scope="session")
+def server(file, tmp_path_factory):
+    """Datasette as the container starts it: a process of its own on a Unix socket."""
+    socket = tmp_path_factory.mktemp("run") / "d.sock"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "datasette", "serve", str(SITE), "--uds", str(socket)],
+        env={"MIRROR_FILE": str(file), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://datasette", timeout=60)
+    end = time.monotonic() + 60
+    while True:
+        try:
+            if client.get("/-/versions.json").status_code == 200:
+                break
+        except httpx.TransportError:
+            assert process.poll() is None and time.monotonic() < end, "Datasette did not start"
+            time.sleep(0.05)
+    yield client
+    client.close()
+    process.terminate()
+    process.wait(30)
 
 
 @pytest.fixture
