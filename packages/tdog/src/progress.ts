@@ -22,17 +22,19 @@ export function reportProgress(engine: Engine): { stop(): void } {
 function readProgress(engine: Engine, started: number, done: boolean): SyncProgress {
   const rows = engine.state.allProgress();
   const seconds = Math.max(0.001, (engine.options.now() - started) / 1_000);
-  // A table with windows knows its share; the slowest of those decides when the download ends.
-  const shares = rows
-    .filter((row) => row.state === 'running' && row.share !== null && row.share > 0.01)
-    .map((row) => row.share ?? 1);
-  const slowest = Math.min(1, ...shares);
+  // What the pages to come would take at the pace so far.
+  const running = rows.filter((row) => row.state === 'running' && row.share !== null && row.share > 0);
+  const pagesLeft = running.reduce(
+    (sum, row) => sum + (row.pages * (1 - (row.share ?? 1))) / (row.share ?? 1),
+    0,
+  );
+  const pace = rows.reduce((sum, row) => sum + row.pages, 0) / seconds;
   return {
     done,
     tables: rows.map(publicProgress),
     objects: engine.counters.objects,
     requests: engine.api.requests,
     objectsPerSecond: engine.counters.objects / seconds,
-    secondsLeft: done ? 0 : shares.length === 0 ? undefined : (seconds * (1 - slowest)) / slowest,
+    secondsLeft: done ? 0 : running.length === 0 || pace === 0 ? undefined : pagesLeft / pace,
   };
 }

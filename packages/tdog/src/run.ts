@@ -1,7 +1,7 @@
 import { ALL_TABLES, createModel } from './model/table-model.ts';
 import { claimFile, connect } from './connect.ts';
 import { createCommit, type Engine } from './engine.ts';
-import { downloadLists, downloadRest } from './download/download.ts';
+import { downloadLists, downloadRest, joinAll } from './download/download.ts';
 import { workTodo } from './download/todo.ts';
 import { SyncError } from './errors.ts';
 import { pollEvents, readOverlap } from './events/poll.ts';
@@ -161,7 +161,7 @@ async function work(engine: Engine, control: Control, meter: Meter): Promise<voi
   const progress = reportProgress(engine);
   try {
     const downloaded = await downloadLists(engine, tables);
-    if (downloaded) await engine.commit(() => engine.store.joinAll());
+    if (downloaded) await joinAll(engine);
     control.phase = 'catching-up';
     await catchUp(engine);
     if (engine.state.get('rest') !== 'done' || downloaded) await downloadRest(engine, tables);

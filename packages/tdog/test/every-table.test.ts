@@ -41,8 +41,7 @@ function withChildren(table: (typeof catalog.tables)[number]): Record<string, un
       .map((child) => fullObject(child));
     const path = nested.property.split('.');
     let holder = object;
-    for (const step of path.slice(0, -1))
-      holder = (holder[step] = { ...(holder[step] as object) }) as Record<string, unknown>;
+    for (const step of path.slice(0, -1)) holder = holder[step] = { ...(holder[step] as object) };
     holder[path.at(-1) ?? ''] = { object: 'list', data, has_more: false, url: nested.path };
   }
   if (table.table === 'customers') {

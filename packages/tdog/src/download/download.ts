@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import type { Engine } from '../engine.ts';
 import { wakeLegacy } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
@@ -116,6 +118,14 @@ async function downloadTable(engine: Engine, table: string, plans: readonly List
   } else await finishTable(engine, table);
 }
 
+/** Fills the columns that come from other rows, in short transactions between which the rest of the process lives. */
+export async function joinAll(engine: Engine): Promise<void> {
+  for (const piece of engine.store.joinAll()) {
+    await engine.commit(piece);
+    await nextTurn();
+  }
+}
+
 /** Indexes, then `done`: from here on the table can be queried at full speed. */
 async function finishTable(engine: Engine, name: string): Promise<void> {
   const table = engine.store.model.tables.get(name);
@@ -174,10 +184,8 @@ export async function downloadRest(engine: Engine, tables: readonly string[]): P
   }
   if (state.get('rest') === 'hidden') {
     await workTodo(engine, 'fan-out');
-    await engine.commit(() => {
-      engine.store.joinAll();
-      state.set('rest', 'done');
-    });
+    await joinAll(engine);
+    await engine.commit(() => state.set('rest', 'done'));
   }
   for (const table of pending(engine, tables)) {
     if (plansOf(engine, table).length > 0) continue;

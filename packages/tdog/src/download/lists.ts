@@ -24,7 +24,6 @@ export const NOT_WALKED: Readonly<Record<string, string>> = {
   mandates: 'no list; rows come by their ids in setup intents and payment methods',
   tax_transactions: 'no list; Stripe tells their ids only to who makes them',
   tax_transaction_line_items: 'no list of their parents',
-  financial_connections_account_owners: 'needs an ownership id per account; read them by need',
 };
 
 /** The lists of one table: none for tables that only come with others. */
@@ -82,6 +81,7 @@ const WHERE: Readonly<Record<string, string>> = {
     OR p.id IN (SELECT customer FROM invoices WHERE starting_balance <> coalesce(ending_balance, starting_balance) OR starting_balance <> 0)
     OR p.id IN (SELECT customer FROM credit_notes WHERE customer_balance_transaction IS NOT NULL)`,
   customer_cash_balance_transactions: 'p.cash_balance IS NOT NULL',
+  financial_connections_account_owners: 'p.ownership IS NOT NULL',
   financial_connections_transactions: `p.subscriptions LIKE '%transactions%'`,
   issuing_tokens: '1',
   payment_attempt_records: '1',
@@ -109,12 +109,17 @@ export function fanOutOf(spec: CatalogTable): FanOut | undefined {
   if (test === undefined && spec.core) return undefined;
   if (ENTITLEMENTS.has(table)) return fan(spec, path, parent, 'EXISTS (SELECT 1 FROM entitlements_features)');
   const few = `(SELECT count(*) FROM ${parent.table}) <= ${FEW}`;
-  const where = test === undefined ? few : test === '1' ? test : `${few} OR ${test}`;
+  const where = test === undefined ? few : table in OF_PARENT || test === '1' ? test : `${few} OR ${test}`;
   return fan(spec, path, parent, where);
 }
 
 /** Children that exist only where features are defined. */
 const ENTITLEMENTS: ReadonlySet<string> = new Set(['entitlements_active_entitlements', 'product_features']);
+
+/** Queries with another column of the parent. */
+const OF_PARENT: Readonly<Record<string, string>> = {
+  financial_connections_account_owners: '?ownership={ownership}',
+};
 
 function fan(
   spec: CatalogTable,
@@ -126,7 +131,10 @@ function fan(
     list: `children:${spec.table}`,
     tables: [spec.table],
     parentTable: parent.table,
-    path: parent.in === 'query' ? `${path}?${parent.param}={id}` : path.replace(`{${parent.param}}`, '{id}'),
+    path:
+      parent.in === 'query'
+        ? `${path}?${parent.param}={id}`
+        : path.replace(`{${parent.param}}`, '{id}') + (OF_PARENT[spec.table] ?? ''),
     where,
     paged: spec.unpaged !== true && spec.kind !== 'singleton',
     single: spec.kind === 'singleton',

@@ -27,7 +27,7 @@ export interface Windows {
   split(): Window | undefined;
   /** Pages still to come, by the density seen so far. */
   remaining(): number;
-  /** Part of the time span that is walked, 0..1. */
+  /** Part of the pages that is behind us, by that estimate, 0..1. */
   share(): number;
   /** JSON for td_progress. */
   save(): string;
@@ -118,8 +118,8 @@ export function createWindows(floor: number, nowSeconds: number, saved?: string)
     },
     remaining: () => open.reduce((sum, window) => sum + pagesLeft(window), 0),
     share: () => {
-      const rest = open.reduce((sum, window) => sum + left(window), 0);
-      return walked + rest === 0 ? (open.length === 0 ? 1 : 0) : walked / (walked + rest);
+      const rest = open.reduce((sum, window) => sum + pagesLeft(window), 0);
+      return pages + rest === 0 ? 1 : pages / (pages + rest);
     },
     save: () => JSON.stringify({ open, pages, walked } satisfies Saved),
   };

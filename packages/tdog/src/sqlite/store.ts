@@ -26,8 +26,8 @@ export interface Store {
   noteMissing(table: string, id: string, object: StripeObject): void;
   isDeleted(table: string, id: string): boolean;
   has(table: TableModel, id: string): boolean;
-  /** Columns of tdog 0.7 that come from other rows, for the whole file. */
-  joinAll(): void;
+  /** Columns of tdog 0.7 that come from other rows, for the whole file: pieces of work, each for one transaction. */
+  joinAll(): Iterable<() => void>;
   count(table: string): number;
   /** Makes the tables of objects whose API is gone. */
   wake(names: readonly string[]): void;
@@ -42,6 +42,9 @@ interface Statements {
   readonly remove: StatementSync;
   readonly get: StatementSync;
 }
+
+/** Rows of one piece of {@link Store.joinAll}: short enough that nothing else waits. */
+const JOIN_ROWS = 2_000;
 
 /** Binds the model to an open database whose schema stands. */
 export function createStore(db: DatabaseSync, model: Model, now: () => number): Store {
@@ -183,9 +186,15 @@ export function createStore(db: DatabaseSync, model: Model, now: () => number): 
       anyDeleted &&
       prepare('SELECT 1 FROM td_deleted WHERE "table" = ? AND id = ?').get(table, id) !== undefined,
     has: (table, id) => prepare(`SELECT 1 FROM ${q(table.name)} WHERE id = ?`).get(id) !== undefined,
-    joinAll: () => {
-      for (const join of joins)
-        if (Number(db.prepare(join.sql.replace('{where}', '1')).run().changes) > 0) dirty = true;
+    *joinAll() {
+      for (const join of joins) {
+        const last = Number(db.prepare(`SELECT max(rowid) AS n FROM ${q(join.table)}`).get()?.['n'] ?? 0);
+        const update = db.prepare(join.sql.replace('{where}', `${q(join.table)}.rowid BETWEEN ?1 AND ?2`));
+        for (let from = 1; from <= last; from += JOIN_ROWS)
+          yield () => {
+            if (Number(update.run(from, from + JOIN_ROWS - 1).changes) > 0) dirty = true;
+          };
+      }
     },
     count: (table) => Number(db.prepare(`SELECT count(*) AS n FROM ${q(table)}`).get()?.['n'] ?? 0),
     wake: (names) => {

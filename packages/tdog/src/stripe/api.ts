@@ -90,7 +90,7 @@ export function createApi(
     now: options.now,
     random: options.random,
   });
-  const gate = createGate(limiter, Math.min(32, options.stripe.maxConnections));
+  const gate = createGate(limiter, options.stripe.maxConnections, options.now);
   let requests = 0;
   let limited = 0;
   let successes = 0;

@@ -21,10 +21,19 @@ export interface Gate {
   close(reason: Error): void;
 }
 
+/** Requests in flight at least, and the rate beyond which more of them gain nothing: parsing is slower. */
+const MIN_IN_FLIGHT = 8;
+const MAX_USEFUL_RATE = 150;
+/** Answers whose time is remembered. */
+const LATENCIES = 50;
+
 /** Makes the gate of one engine. */
-export function createGate(limiter: Limiter, maxInFlight: number): Gate {
+export function createGate(limiter: Limiter, maxConnections: number, now: () => number): Gate {
   const waiters: Waiter[] = [];
   const flying = new Map<string, number>();
+  const began = new Map<string, number[]>();
+  const latencies: number[] = [];
+  let maxInFlight = MIN_IN_FLIGHT;
   let inFlight = 0;
   let timer: NodeJS.Timeout | undefined;
   let closed: { readonly reason: Error } | undefined;
@@ -62,9 +71,27 @@ export function createGate(limiter: Limiter, maxInFlight: number): Gate {
       if (waiter === undefined) return;
       limiter.take(waiter.endpoint);
       inFlight += 1;
+      startsOf(waiter.endpoint).push(now());
       flying.set(waiter.endpoint, (flying.get(waiter.endpoint) ?? 0) + 1);
       waiter.resolve();
     }
+  }
+
+  function startsOf(endpoint: string): number[] {
+    let starts = began.get(endpoint);
+    if (starts === undefined) began.set(endpoint, (starts = []));
+    return starts;
+  }
+
+  /** As many requests on their way as the rate needs at this latency, twice over; more would only fill the memory. */
+  function measure(latencyMs: number): void {
+    latencies.push(latencyMs);
+    if (latencies.length > LATENCIES) latencies.shift();
+    const needed = (Math.min(limiter.rate, MAX_USEFUL_RATE) * Math.min(...latencies)) / 1_000;
+    maxInFlight = Math.min(
+      maxConnections,
+      Math.max(MIN_IN_FLIGHT, Math.ceil(needed * 2) + MIN_IN_FLIGHT / 2),
+    );
   }
 
   return {
@@ -79,6 +106,7 @@ export function createGate(limiter: Limiter, maxInFlight: number): Gate {
       }),
     leave: (endpoint) => {
       inFlight -= 1;
+      measure(now() - (startsOf(endpoint).shift() ?? now()));
       flying.set(endpoint, (flying.get(endpoint) ?? 1) - 1);
       pump();
     },

@@ -63,7 +63,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     pausedUntil: 0,
     lastCut: -Infinity,
     lastGrowth: now(),
-    concurrency: 12,
+    concurrency: 16,
   });
   const account = bucket(options.perSecond);
   const endpoints = new Map<string, Bucket>();
