@@ -53,6 +53,7 @@ def _rows(result) -> "list[dict]":
 
 @hookimpl
 def register_mcp_tools(datasette, mcp):
+    from mcp.server.mcpserver.exceptions import ToolError
     from mcp.types import ToolAnnotations
 
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -75,7 +76,10 @@ def register_mcp_tools(datasette, mcp):
     async def stripe_describe_table(table: str) -> str:
         """Columns of a table with their units, references, and what refers to it."""
         db = mirror(datasette)
-        return await describe_table(db, table)
+        try:
+            return await describe_table(db, table)
+        except ValueError as error:
+            raise ToolError(str(error)) from error
 
     @mcp.tool(annotations=reads)
     async def stripe_search(text: str) -> "list[dict]":
@@ -95,7 +99,7 @@ def register_mcp_tools(datasette, mcp):
         """Runs a saved query; parameters that are not given have their defaults."""
         db = mirror(datasette)
         if name not in QUERIES:
-            raise ValueError(f"There is no saved query {name}; stripe_saved_queries lists them")
+            raise ToolError(f"There is no saved query {name}; stripe_saved_queries lists them")
         sql = QUERIES[name].sql
         given = parameters or {}
         return _rows(await db.execute(sql, {p: str(given.get(p, "")) for p in set(PARAMETER.findall(sql))}, truncate=True))
@@ -107,7 +111,7 @@ def register_mcp_tools(datasette, mcp):
         try:
             translation = translate(sql, await shape_of(db))
         except SigmaError as error:
-            raise ValueError(str(error)) from error
+            raise ToolError(str(error)) from error
         return {"sql": translation.sql, "notes": list(translation.notes)}
 
 

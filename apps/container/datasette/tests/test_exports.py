@@ -145,8 +145,8 @@ class Mcp:
         assert "error" not in found, found
         return found["result"]
 
-    def tool(self, name, **arguments):
-        result = self.call("tools/call", {"name": name, "arguments": arguments})
+    def tool(self, tool, /, **arguments):
+        result = self.call("tools/call", {"name": tool, "arguments": arguments})
         text = "\n".join(part["text"] for part in result["content"])
         return result.get("isError", False), text
 
