@@ -5,7 +5,7 @@ docker_pid=''
 docker_run_dir=''
 
 docker_start() {
-  local cache=$1
+  local data_root=$1/docker
   if docker version > /dev/null 2>&1; then
     echo 'docker: an engine is running already, it is used and left running'
     return 0
@@ -18,8 +18,8 @@ docker_start() {
   if [[ -S /run/containerd/containerd.sock ]] && ! timeout 5 ctr version > /dev/null 2>&1; then
     rm -f /run/containerd/containerd.sock
   fi
-  mkdir -p "$cache/docker"
-  dockerd --data-root "$cache/docker" --exec-root "$docker_run_dir/exec" --pidfile "$docker_run_dir/docker.pid" \
+  mkdir -p "$data_root"
+  dockerd --data-root "$data_root" --exec-root "$docker_run_dir/exec" --pidfile "$docker_run_dir/docker.pid" \
     --host "$DOCKER_HOST" --storage-driver overlay2 < /dev/null > "$docker_run_dir/dockerd.log" 2>&1 &
   docker_pid=$!
   local deadline=$((SECONDS + 90))
