@@ -5,7 +5,6 @@ docker_pid=''
 docker_run_dir=''
 
 docker_start() {
-  local data_root=$1/docker
   if docker version > /dev/null 2>&1; then
     echo 'docker: an engine is running already, it is used and left running'
     return 0
@@ -18,31 +17,42 @@ docker_start() {
   if [[ -S /run/containerd/containerd.sock ]] && ! timeout 5 ctr version > /dev/null 2>&1; then
     rm -f /run/containerd/containerd.sock
   fi
-  mkdir -p "$data_root"
-  dockerd --data-root "$data_root" --exec-root "$docker_run_dir/exec" --pidfile "$docker_run_dir/docker.pid" \
+  # The cache may be in use by an engine that an earlier run left running: then without it.
+  if ! docker_launch "$1/docker" && ! docker_launch "$docker_run_dir/data"; then
+    tail -n 30 "$docker_run_dir/dockerd.log"
+    echo 'docker: the engine did not start, its log is above' >&2
+    return 1
+  fi
+  echo "docker: engine $(docker version --format '{{.Server.Version}}') started"
+}
+
+docker_launch() {
+  mkdir -p "$1"
+  dockerd --data-root "$1" --exec-root "$docker_run_dir/exec" --pidfile "$docker_run_dir/docker.pid" \
     --host "$DOCKER_HOST" --storage-driver overlay2 < /dev/null > "$docker_run_dir/dockerd.log" 2>&1 &
   docker_pid=$!
-  local deadline=$((SECONDS + 90))
+  local deadline=$((SECONDS + 60))
   until docker version > /dev/null 2>&1; do
     if ! kill -0 "$docker_pid" 2> /dev/null || ((SECONDS > deadline)); then
-      tail -n 30 "$docker_run_dir/dockerd.log"
-      echo 'docker: the engine did not start, its log is above' >&2
+      docker_kill
       return 1
     fi
     sleep 0.5
   done
-  echo "docker: engine $(docker version --format '{{.Server.Version}}') started"
+}
+
+docker_kill() {
+  [[ -n $docker_pid ]] || return 0
+  kill "$docker_pid" 2> /dev/null || true
+  local deadline=$((SECONDS + 30))
+  while kill -0 "$docker_pid" 2> /dev/null && ((SECONDS < deadline)); do sleep 0.2; done
+  kill -9 "$docker_pid" 2> /dev/null || true
+  wait "$docker_pid" 2> /dev/null || true
+  docker_pid=''
 }
 
 docker_stop() {
-  if [[ -n $docker_pid ]]; then
-    kill "$docker_pid" 2> /dev/null || true
-    local deadline=$((SECONDS + 30))
-    while kill -0 "$docker_pid" 2> /dev/null && ((SECONDS < deadline)); do sleep 0.2; done
-    kill -9 "$docker_pid" 2> /dev/null || true
-    wait "$docker_pid" 2> /dev/null || true
-    docker_pid=''
-  fi
+  docker_kill
   if [[ -n $docker_run_dir ]]; then
     rm -rf "$docker_run_dir"
     docker_run_dir=''
