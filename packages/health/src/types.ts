@@ -195,7 +195,7 @@ export interface SqliteIntegrityOptions extends CheckTiming {
   readonly initialDelayMs?: number;
   /** nice value of the child process. @defaultValue 19 */
   readonly nice?: number;
-  /** Rest after each table, as a multiple of the time that it took. @defaultValue 1 */
+  /** Rest after each table, as a multiple of the time that it took. @defaultValue 4 */
   readonly restFactor?: number;
 }
 

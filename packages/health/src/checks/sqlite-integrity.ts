@@ -32,7 +32,7 @@ export function sqliteIntegrity(options: SqliteIntegrityOptions): Check {
         return { status: 'warn', message: 'There is no database yet', againInMs: retryMs };
       const begun = monotonic();
       const { tables, faults } = await checkInChild(
-        { file: options.file, nice: options.nice ?? 19, restFactor: options.restFactor ?? 1 },
+        { file: options.file, nice: options.nice ?? 19, restFactor: options.restFactor ?? 4 },
         signal,
       );
       const seconds = (monotonic() - begun) / 1000;
