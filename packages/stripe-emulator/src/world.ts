@@ -10,6 +10,7 @@ import { Events } from './events.ts';
 import { Faults } from './faults/faults.ts';
 import type { FaultSettings } from './faults/settings.ts';
 import { Idempotency } from './http/idempotency.ts';
+import { PageCache } from './http/page-cache.ts';
 import { Router } from './http/router.ts';
 import { send, sendBadly } from './http/send.ts';
 import { Failure } from './http/failure.ts';
@@ -37,6 +38,9 @@ export interface World {
   advance(step: number): void;
   setFaults(faults: FaultSettings): void;
 }
+
+/** So many bytes of pages are kept for who reads them again. */
+const pageBytes = 64 * 1024 * 1024;
 
 /** Set in a state file when all data was deleted. */
 const wipedSetting = 'wiped';
@@ -84,6 +88,7 @@ export function createWorld(
         country: 'GB',
         currency: 'gbp',
         url: 'https://fernbrook.example',
+        externalAccounts: base?.company.all.filter((one) => one.object === 'bank_account') ?? [],
       }),
     balance: () => balanceObject(balances(store, base, base && rate === 0 ? identity.opened : seconds())),
     nextInvoiceNumber: () => {
@@ -166,6 +171,8 @@ export function createWorld(
           body,
         ),
     },
+    // What is pending becomes available by itself while the account lives.
+    pages: rate > 0 ? undefined : new PageCache(pageBytes),
     once: (info, params, work) => idempotency.once(info, params, () => settle(journal, work)),
   };
   logger.debug({ account: account.id }, 'emulator: account is ready');

@@ -84,7 +84,7 @@ describe(`the official client against ${realKey === undefined ? 'the emulator' :
     expect(invoice.total).toBe(5800);
     expect(invoice.lines.data[0]?.amount).toBe(5800);
     const payment = invoice.payments?.data[0];
-    const intent = await stripe.paymentIntents.retrieve(String(payment?.payment.payment_intent), {
+    const intent = await stripe.paymentIntents.retrieve(payment?.payment.payment_intent as string, {
       expand: ['latest_charge.balance_transaction'],
     });
     const charge = intent.latest_charge as Stripe.Charge;

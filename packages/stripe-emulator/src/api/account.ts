@@ -9,6 +9,8 @@ export interface AccountFacts {
   readonly country: string;
   readonly currency: string;
   readonly url: string;
+  /** Where payouts go. */
+  readonly externalAccounts: readonly StripeObject[];
 }
 
 /** The account as GET /v1/account shows it. */
@@ -40,7 +42,7 @@ export function ownAccount(facts: AccountFacts): StripeObject {
     email: facts.email,
     external_accounts: {
       object: 'list',
-      data: [],
+      data: facts.externalAccounts,
       has_more: false,
       url: `/v1/accounts/${facts.id}/external_accounts`,
     },

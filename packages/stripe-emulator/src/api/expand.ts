@@ -79,6 +79,18 @@ const sourcesOf: Includable = (store, owner) => {
   return inlineList(`/v1/customers/${owner.id}/sources`, items.slice(0, 10), items.length > 10);
 };
 
+/** The cash balance of a customer: nobody sends money by bank transfer here. */
+export function cashBalance(owner: StripeObject): Record<string, unknown> {
+  return {
+    object: 'cash_balance',
+    available: null,
+    customer: owner.id,
+    customer_account: null,
+    livemode: owner['livemode'],
+    settings: { reconciliation_mode: 'automatic', using_merchant_default: true },
+  };
+}
+
 /** Properties that are absent unless they are asked for. */
 const includable: Readonly<Record<string, Includable>> = {
   'customer.sources': sourcesOf,
@@ -99,14 +111,7 @@ const includable: Readonly<Record<string, Includable>> = {
       (x) => x['customer'] === owner.id && !['canceled', 'incomplete_expired'].includes(String(x['status'])),
     ),
   'customer.tax': () => ({ automatic_tax: 'unrecognized_location', ip_address: null, location: null }),
-  'customer.cash_balance': (_, owner) => ({
-    object: 'cash_balance',
-    available: null,
-    customer: owner.id,
-    customer_account: null,
-    livemode: owner['livemode'],
-    settings: { reconciliation_mode: 'automatic', using_merchant_default: true },
-  }),
+  'customer.cash_balance': (_, owner) => cashBalance(owner),
   'customer.invoice_credit_balance': () => ({}),
   'charge.refunds': (store, owner) =>
     children(store, 'refund', owner.id, `/v1/charges/${owner.id}/refunds`, (x) => x['charge'] === owner.id),
@@ -156,14 +161,16 @@ function expandAt(store: Store, owner: Record<string, unknown>, steps: readonly 
   if (name === undefined) return;
   const fill = includable[`${String(owner['object'])}.${name}`];
   let value = owner[name];
-  if (value === undefined && fill !== undefined) {
+  if (value == null && fill !== undefined) {
     value = fill(store, owner as StripeObject);
     if (value !== undefined) owner[name] = value;
   } else if (typeof value === 'string') {
     value = resolveId(store, value, name) ?? value;
     owner[name] = value;
   } else if (Array.isArray(value)) {
-    value = value.map((item) => (typeof item === 'string' ? (resolveId(store, item, name) ?? item) : item));
+    value = value.map((item: unknown) =>
+      typeof item === 'string' ? (resolveId(store, item, name) ?? item) : item,
+    );
     owner[name] = value;
   }
   for (const item of Array.isArray(value) ? value : [value]) {

@@ -65,7 +65,6 @@ const refFilters = new Set([
   'file',
   'transfer_group',
   'test_clock',
-  'payout',
   'value_list',
 ]);
 
@@ -82,7 +81,7 @@ const oneOf =
 /** Filters that are more than "the property equals the value". */
 const specials: Readonly<Record<string, Special>> = {
   'event.type': (value) => {
-    const wanted = String(value);
+    const wanted = typeof value === 'string' ? value : '';
     if (!wanted.includes('*')) return (event) => event['type'] === wanted;
     const start = wanted.slice(0, wanted.indexOf('*'));
     return (event) => String(event['type']).startsWith(start);
@@ -128,8 +127,8 @@ const specials: Readonly<Record<string, Special>> = {
     return (object) => at(object, 'customer_details.email') === email;
   },
   'file_link.expired': (value) => (object) => object['expired'] === (value === 'true'),
-  'balance_transaction.payout': (value) => (object) =>
-    object['payout'] === value || object['source'] === value,
+  // The objects do not say which payout they went into; the list looks it up.
+  'balance_transaction.payout': () => () => true,
   'tax_id.owner': (_, params) => {
     const owner = hash(params, 'owner') ?? {};
     const type = text(owner, 'type') ?? 'self';
@@ -141,6 +140,7 @@ const specials: Readonly<Record<string, Special>> = {
     (object['attach_to_self'] === true) === (value === 'true'),
   'source.object': (value) => (object) => object.object === value,
   'card.object': (value) => (object) => object.object === value,
+  'bank_account.object': (value) => (object) => object.object === value,
   'radar.value_list.contains': () => () => true,
   'payment_record.created_after': (value) => (object) => Number(object['created']) > Number(value),
   'payment_record.created_before': (value) => (object) => Number(object['created']) < Number(value),
@@ -251,7 +251,7 @@ function testOf(object: string, name: string, value: Param, params: Params): Tes
     for (const path of paths) {
       const found = at(item, path);
       if (found === undefined || found === null) continue;
-      return String(found) === value;
+      return ['string', 'number', 'boolean'].includes(typeof found) && `${found as string}` === value;
     }
     return paths.length === 0;
   };

@@ -87,14 +87,29 @@ function* walks(
       to: created?.to,
       ref,
     });
-  if (objects.length === 1 && objects[0] !== undefined) {
+  const payout = plan.facts.object === 'balance_transaction' ? text(call.params, 'payout') : undefined;
+  if (payout === undefined && objects.length === 1 && objects[0] !== undefined) {
     yield* walk(objects[0]);
     return;
   }
-  const all = objects.flatMap((object) => [...walk(object)]);
   const sign = newer ? -1 : 1;
+  const behind = (row: Row): boolean =>
+    after === undefined || sign * (after.created - row.created || after.seq - row.seq) > 0;
+  const all =
+    payout === undefined
+      ? objects.flatMap((object) => [...walk(object)])
+      : members(call, payout).filter(behind);
   all.sort((a, b) => sign * (b.created - a.created || b.seq - a.seq));
   yield* all;
+}
+
+/** The balance transactions that went into a payout. */
+function members(call: Call, payout: string): Row[] {
+  const { store } = call.account;
+  const kept = store.find('payout_members', payout)?.object()['ids'];
+  const alone = store.get('payout', payout)?.['balance_transaction'];
+  const ids = Array.isArray(kept) ? (kept as string[]) : typeof alone === 'string' ? [alone] : [];
+  return ids.flatMap((id) => store.find('balance_transaction', id) ?? []);
 }
 
 interface Page {

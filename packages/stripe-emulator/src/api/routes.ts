@@ -3,8 +3,9 @@ import type { TableFacts } from '../catalogue/types.ts';
 import { missing, unknownParameters } from '../http/failure.ts';
 import { flagDeleted } from '../store/layer.ts';
 import type { StripeObject } from '../types.ts';
-import type { Call } from './context.ts';
-import { storedLineItems } from './expand.ts';
+import { shape } from '../shapes/shape.ts';
+import type { Account, Call } from './context.ts';
+import { cashBalance, storedLineItems } from './expand.ts';
 import { listItems } from './filters.ts';
 import { list, listInline, shown, type Body, type ListPlan } from './lists.ts';
 
@@ -103,6 +104,43 @@ function inline(path: string, object: string, parent: string, param: string, pro
       return listInline(call, items, url);
     },
   };
+}
+
+/** What an account has one of. */
+function singleton(path: string, object: string, values: Record<string, unknown>): Route {
+  return {
+    method: 'GET',
+    path,
+    object,
+    handle: (call) => {
+      checkRetrieve(call);
+      const made: Record<string, unknown> = { ...shape(object, '', values) };
+      delete made['id'];
+      return made;
+    },
+  };
+}
+
+const listed = (data: readonly unknown[], url: string): Record<string, unknown> => ({
+  object: 'list',
+  data,
+  has_more: false,
+  url,
+});
+
+/** What the own account may do. */
+function capabilities(account: Account): StripeObject[] {
+  const own = account.own();
+  return Object.entries(own['capabilities'] as Record<string, string>).map(([id, status]) =>
+    shape('capability', id, {
+      account: account.id,
+      requested: true,
+      requested_at: own['created'],
+      requirements: own['requirements'],
+      future_requirements: own['future_requirements'],
+      status,
+    }),
+  );
 }
 
 const special: readonly Route[] = [
@@ -213,6 +251,58 @@ const special: readonly Route[] = [
       call.path['account'] === call.account.id
         ? shown(call, call.account.own())
         : retrieve(['account'], 'account')(call, url),
+  },
+  lists('/v1/accounts/{account}/external_accounts', {
+    facts: facts('bank_account'),
+    objects: ['bank_account', 'card'],
+    parent: { account: 'account' },
+  }),
+  {
+    method: 'GET',
+    path: '/v1/accounts/{account}/external_accounts/{id}',
+    object: 'account',
+    handle: retrieve(['bank_account', 'card'], 'id', ['account', 'account']),
+  },
+  {
+    method: 'GET',
+    path: '/v1/customers/{customer}/cash_balance',
+    object: 'cash_balance',
+    handle: (call) => cashBalance(customerOf(call, call.path['customer'] ?? '')),
+  },
+  singleton('/v1/balance_settings', 'balance_settings', {
+    payments: {
+      debit_negative_balances: true,
+      payouts: {
+        minimum_balance_by_currency: null,
+        schedule: { interval: 'daily' },
+        statement_descriptor: null,
+        status: 'enabled',
+      },
+      settlement_timing: { delay_days: 2 },
+    },
+  }),
+  singleton('/v1/tax/settings', 'tax.settings', {
+    defaults: { provider: 'stripe', tax_behavior: null, tax_code: 'txcd_10103001' },
+    livemode: false,
+    status: 'pending',
+    status_details: { pending: { missing_fields: ['head_office'] } },
+  }),
+  {
+    method: 'GET',
+    path: '/v1/accounts/{account}/capabilities',
+    object: 'account',
+    handle: (call, url) => listed(capabilities(call.account), url),
+  },
+  {
+    method: 'GET',
+    path: '/v1/accounts/{account}/capabilities/{capability}',
+    object: 'account',
+    handle: (call) => {
+      const id = call.path['capability'] ?? '';
+      const found = capabilities(call.account).find((one) => one.id === id);
+      if (found === undefined) throw missing('capability', id, 'capability');
+      return found;
+    },
   },
   { method: 'GET', path: '/v1/balance', object: 'balance', handle: (call) => call.account.balance() },
 ];

@@ -3,7 +3,7 @@ import type { Answer } from './server.ts';
 
 /** Sends an answer as it should be. */
 export function send(response: ServerResponse, answer: Answer): void {
-  const body = Buffer.from(answer.body);
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
   response.writeHead(answer.status, { ...answer.headers, 'Content-Length': body.length });
   response.end(body);
 }
@@ -14,7 +14,7 @@ export function sendBadly(
   answer: Answer,
   how: { readonly reset: boolean; readonly bytesPerSecond: number | undefined },
 ): void {
-  const body = Buffer.from(answer.body);
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
   const end = how.reset ? Math.floor(body.length / 2) : body.length;
   response.writeHead(answer.status, { ...answer.headers, 'Content-Length': body.length });
   const stepMs = 20;

@@ -4,6 +4,7 @@ import type { Body } from '../api/lists.ts';
 import type { Params } from './params.ts';
 import { authenticate } from './auth.ts';
 import { Failure, invalid } from './failure.ts';
+import type { PageCache } from './page-cache.ts';
 import { parseParams } from './params.ts';
 import type { Match, Router } from './router.ts';
 
@@ -37,7 +38,7 @@ export interface RequestInfo {
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 /** What the server serves. */
@@ -46,6 +47,8 @@ export interface Served {
   readonly router: Router;
   readonly key: string | undefined;
   readonly hooks: Hooks;
+  /** Kept pages; undefined while answers change by themselves. */
+  readonly pages: PageCache | undefined;
   /** Wraps a write so that a repeated idempotency key answers the same. */
   readonly once: (info: RequestInfo, params: Params, work: () => Answer) => Answer;
 }
@@ -91,15 +94,34 @@ function handle(served: Served, info: RequestInfo, params: Params): Answer {
       `Unrecognized request URL (${info.method}: ${info.path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.`,
     );
   }
+  const live = !account.recorded && info.key.includes('_live_');
   const idempotencyKey = header(info.request, 'idempotency-key') ?? null;
   const work = (): Answer => {
     const answer: Body = match.route.handle(
       { account, path: match.path, params, request: { id: info.id, idempotencyKey } },
       info.path,
     );
-    return { status: 200, headers: {}, body: typeof answer === 'string' ? answer : JSON.stringify(answer) };
+    const body = typeof answer === 'string' ? answer : JSON.stringify(answer);
+    return {
+      status: 200,
+      headers: {},
+      body: live ? body.replaceAll('"livemode":false', '"livemode":true') : body,
+    };
   };
   return info.method === 'GET' ? work() : served.once(info, params, work);
+}
+
+/** The page as it was answered before, or is answered now. */
+function kept(served: Served, info: RequestInfo, query: string, work: () => Answer): Answer {
+  const { pages } = served;
+  if (pages === undefined || info.method !== 'GET' || info.match?.route.object === 'event') return work();
+  const key = `${info.key.includes('_live_') ? 'live' : 'test'} ${info.path}?${query}`;
+  const known = pages.get(key, served.account.store.version);
+  if (known !== undefined) return { status: 200, headers: {}, body: known };
+  const answer = work();
+  const body = Buffer.from(answer.body);
+  if (answer.status === 200) pages.set(key, body);
+  return { ...answer, body };
 }
 
 const header = (request: IncomingMessage, name: string): string | undefined => {
@@ -120,8 +142,9 @@ async function answerTo(served: Served, anonymous: RequestInfo, query: string): 
         'Invalid request (check that your POST content type is application/x-www-form-urlencoded).',
       );
     }
-    const params = { ...parseParams(query), ...parseParams(body) };
-    return handle(served, info, params);
+    return kept(served, info, query, () =>
+      handle(served, info, { ...parseParams(query), ...parseParams(body) }),
+    );
   } catch (error) {
     if (error instanceof Failure) return failed(error);
     throw error;

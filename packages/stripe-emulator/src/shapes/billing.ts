@@ -291,7 +291,7 @@ export function invoiceItem(id: string, price: StripeObject | undefined, values:
           },
     proration: false,
     quantity: 1,
-    quantity_decimal: String(values['quantity'] ?? 1),
+    quantity_decimal: String(Number(values['quantity'] ?? 1)),
     tax_rates: [],
     ...values,
   });

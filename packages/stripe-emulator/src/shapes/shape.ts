@@ -14,7 +14,11 @@ function blankOf(facts: TableFacts): Record<string, unknown> {
 }
 
 const blanks = new Map<string, Record<string, unknown>>();
-for (const facts of tables) if (!blanks.has(facts.object)) blanks.set(facts.object, blankOf(facts));
+for (const facts of tables) {
+  if (blanks.has(facts.object)) continue;
+  // An object that was parsed keeps its properties in a fixed layout; one that was filled by key does not, and copies slowly.
+  blanks.set(facts.object, JSON.parse(JSON.stringify(blankOf(facts))) as Record<string, unknown>);
+}
 
 /**
  * An object with every property that the catalogue requires: null where it may be, else empty, else as given.
@@ -23,7 +27,7 @@ for (const facts of tables) if (!blanks.has(facts.object)) blanks.set(facts.obje
 export function shape(object: string, id: string, values: Record<string, unknown>): StripeObject {
   const blank = blanks.get(object);
   if (blank === undefined) throw new Error(`no such object: ${tableOf(object)?.object ?? object}`);
-  return { ...blank, ...values, id, object } as StripeObject;
+  return { ...blank, ...values, id, object };
 }
 
 /** Adds a list as Stripe shows it inside an object. */

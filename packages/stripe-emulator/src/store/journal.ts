@@ -91,6 +91,7 @@ export class Journal implements Layer {
   readonly #types: Set<string>;
   #seq: number;
   #open = true;
+  #version = 0;
 
   /** @param file where to keep it; ':memory:' to forget it. @throws EmulatorError EMULATOR_STATE */
   constructor(file: string) {
@@ -120,6 +121,7 @@ export class Journal implements Layer {
 
   /** Stores or replaces; an object keeps its place in the list. */
   put(object: StripeObject, created: number, flags = 0, place?: Key): void {
+    this.#version += 1;
     const known = this.#find.get(object.object, object.id) as Stored | undefined;
     const key = known ?? place ?? { created, seq: ++this.#seq };
     let all = flags;
@@ -181,6 +183,11 @@ export class Journal implements Layer {
     return row.n;
   }
 
+  /** Rises with every change. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Runs as one transaction. */
   transaction<T>(work: () => T): T {
     if (this.#db.isTransaction) return work();
@@ -197,6 +204,7 @@ export class Journal implements Layer {
 
   /** Forgets objects of a type that are older than this, and all beyond the newest `keep`. */
   prune(object: string, before: number, keep: number): void {
+    this.#version += 1;
     this.#db.prepare('DELETE FROM objects WHERE object = ? AND created < ?').run(object, before);
     this.#db
       .prepare(
@@ -211,14 +219,9 @@ export class Journal implements Layer {
     return [...this.#types];
   }
 
-  /** Removes a row without a trace. */
-  drop(object: string, id: string): void {
-    this.#dropRefs.run(object, id);
-    this.#db.prepare('DELETE FROM objects WHERE object = ? AND id = ?').run(object, id);
-  }
-
   /** Empties it. */
   clear(): void {
+    this.#version += 1;
     this.#db.exec('DELETE FROM objects; DELETE FROM refs');
     this.#replaced.clear();
   }

@@ -19,6 +19,11 @@ export class Store {
     this.#base = base;
   }
 
+  /** Rises with every change. */
+  get version(): number {
+    return this.journal.version;
+  }
+
   /** Forgets everything, without an event. */
   wipe(): void {
     this.journal.clear();

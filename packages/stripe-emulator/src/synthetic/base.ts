@@ -135,7 +135,7 @@ export class SyntheticBase implements Layer {
     this.#options = options;
     this.opened = options.end - years * 365 * day;
     this.#ids = new Ids(options.seed, options.accountId, prefixes);
-    this.company = makeCompany(options.seed, this.#ids, this.opened);
+    this.company = makeCompany(options.seed, this.#ids, this.opened, options.accountId);
     this.#setting = {
       seed: options.seed,
       customers: options.customers,
@@ -378,6 +378,7 @@ export class SyntheticBase implements Layer {
       const place = this.#ids.read(type, id);
       if (place !== undefined && place.owner < this.#options.customers) return place.owner;
     }
+    if (id === this.#options.accountId) return nobody;
     return this.company.coupons.some((coupon) => coupon.id === id) ? nobody : undefined;
   }
 

@@ -71,8 +71,29 @@ const vat: Readonly<Record<string, readonly [name: string, percentage: number, i
   JP: ['消費税', 10, true],
 };
 
+const taxCodes: Readonly<Record<string, string>> = {
+  txcd_00000000: 'Nontaxable',
+  txcd_10103001: 'Software as a service (SaaS) - business use',
+  txcd_92010001: 'Shipping',
+};
+
+const verification = { additional: [], minimum: ['business_profile.url', 'external_account'] };
+
+function countrySpec(country: string): StripeObject {
+  const euro = ['DE', 'ES', 'FR'].includes(country);
+  const currency = euro ? 'eur' : ({ GB: 'gbp', JP: 'jpy', SE: 'sek' }[country] ?? 'usd');
+  return shape('country_spec', country, {
+    default_currency: currency,
+    supported_bank_account_currencies: { [currency]: [country] },
+    supported_payment_currencies: ['eur', 'gbp', 'jpy', 'usd'],
+    supported_payment_methods: ['card', 'stripe'],
+    supported_transfer_countries: ['DE', 'ES', 'FR', 'GB', 'SE', 'US'],
+    verification_fields: { company: verification, individual: verification },
+  });
+}
+
 /** Makes the catalogue of an account that opened at `opened`. */
-export function makeCompany(seed: number, ids: Ids, opened: number): Company {
+export function makeCompany(seed: number, ids: Ids, opened: number, accountId: string): Company {
   const all: StripeObject[] = [];
   let ordinal = 0;
   const add = (object: StripeObject): StripeObject => {
@@ -229,6 +250,29 @@ export function makeCompany(seed: number, ids: Ids, opened: number): Company {
       percentage,
     };
     taxRates.set(country, add(taxRate(id('tax_rate'), values)));
+  }
+
+  for (const [code, name] of Object.entries(taxCodes)) {
+    add(shape('tax_code', code, { description: name, name }));
+  }
+  for (const country of ['DE', 'ES', 'FR', 'GB', 'JP', 'SE', 'US']) add(countrySpec(country));
+  for (const currency of Object.keys(workshopAmounts)) {
+    add(
+      shape('bank_account', ids.make('bank_account', nobody, currency.charCodeAt(0)), {
+        account: accountId,
+        account_holder_name: 'Fernbrook Software',
+        account_holder_type: 'company',
+        bank_name: 'STRIPE TEST BANK',
+        country: 'GB',
+        currency,
+        default_for_currency: true,
+        fingerprint: `Fernbrook${currency}0000`,
+        last4: '6789',
+        metadata: {},
+        routing_number: '108800',
+        status: 'new',
+      }),
+    );
   }
 
   const paymentLinks = ['usd', 'gbp'].map((currency) =>

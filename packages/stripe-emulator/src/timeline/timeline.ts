@@ -93,11 +93,12 @@ export function readTimeline(dir: string): Timeline {
   const meta = existsSync(metaFile) ? (read(metaFile) as Meta) : { steps: [{}] };
   const text = JSON.stringify(events);
   const times = [...text.matchAll(/"(?:created|date)":(\d{9,11})/g)].map((match) => Number(match[1]));
+  const version = events[0]?.['api_version'];
   return {
     events,
     seen: seenBySteps(dir, meta, events),
     accountId: /acct_\w+/.exec(text)?.[0] ?? 'acct_timeline',
-    apiVersion: events[0]?.['api_version'] === undefined ? '2020-08-27' : String(events[0]['api_version']),
+    apiVersion: typeof version === 'string' ? version : '2020-08-27',
     accountCreated: times.length === 0 ? 0 : Math.min(...times) - 60,
   };
 }

@@ -255,7 +255,7 @@ function restarted(actor: Actor, subscription: StripeObject): StripeObject {
     ...subscription,
     items: { ...(subscription['items'] as object), data: items },
   } as StripeObject;
-  for (const item of items) save(actor, item as unknown as StripeObject);
+  for (const item of items) save(actor, item);
   return save(actor, next);
 }
 
@@ -357,7 +357,9 @@ function createInvoice(call: Call): StripeObject {
     named(call, 'customer', 'customer') ?? (subscription && customerOf(actorOf(call), subscription));
   if (customer === undefined) throw parameterMissing('customer');
   const actor = inTimeOf(actorOf(call), customer);
-  const unit = text(call.params, 'currency')?.toLowerCase() ?? String(customer['currency'] ?? 'usd');
+  const unit =
+    text(call.params, 'currency')?.toLowerCase() ??
+    (typeof customer['currency'] === 'string' ? customer['currency'] : 'usd');
   const include =
     text(call.params, 'pending_invoice_items_behavior') === 'include' || subscription !== undefined;
   const days = integer(call.params, 'days_until_due');

@@ -137,15 +137,13 @@ export function lineOfItem(actor: Actor, invoice: string, item: StripeObject): S
   const price = actor.account.store.get('price', String(priceId));
   const subscription = valueAt(item, 'parent.subscription_details.subscription');
   const line = shapes.lineItem(randomId(actor.account, 'il_'), invoice, false, {
-    price:
-      price ??
-      ({
-        id: '',
-        object: 'price',
-        currency: item['currency'],
-        product: null,
-        unit_amount_decimal: null,
-      } as StripeObject),
+    price: price ?? {
+      id: '',
+      object: 'price',
+      currency: item['currency'],
+      product: null,
+      unit_amount_decimal: null,
+    },
     quantity: Number(item['quantity']),
     amount: Number(item['amount']),
     description: typeof item['description'] === 'string' ? item['description'] : '',

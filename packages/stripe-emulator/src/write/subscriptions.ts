@@ -267,7 +267,7 @@ export function renewSubscription(actor: Actor, subscription: StripeObject): Str
     const end = periodEnd(item['price'] as StripeObject, begins, anchor);
     return { ...item, current_period_end: end, current_period_start: begins };
   });
-  const next = { ...current, ...withItems(current, items) } as StripeObject;
+  const next = { ...current, ...withItems(current, items) };
   const currency = String(current['currency']);
   const draft = draftInvoice(actor, {
     customer,
