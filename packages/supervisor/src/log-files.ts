@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SupervisorError } from './errors.ts';
 import type { LogFileOptions } from './types.ts';
 
 /** Lines may pile up to this while the disk is busy; then the child is slowed down. */
@@ -26,6 +27,7 @@ export interface LogFiles {
 /**
  * Files `DIR/SERVICE.log`, rotated to `.1`, `.2` …
  * `onLost` hears of lines that could not be written (disk full): logging must never stop a service.
+ * @throws {@link SupervisorError} OPTIONS
  */
 export function createLogFiles(
   directory: string,
@@ -33,7 +35,13 @@ export function createLogFiles(
   serviceCount: () => number,
   onLost: (service: string, bytes: number, error: unknown) => void,
 ): LogFiles {
-  mkdirSync(directory, { recursive: true });
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const fault = `logDir: ${directory} cannot be made: ${why}`;
+    throw new SupervisorError('OPTIONS', fault, { cause: error, faults: [fault] });
+  }
   // The files being written take at most half, so that the sum holds whenever rotated ones are pruned.
   const maxBytes = (): number =>
     Math.max(1024, Math.min(options.maxBytes, Math.floor(options.maxTotalBytes / (2 * serviceCount()))));

@@ -103,6 +103,12 @@ describe('options', () => {
     expect(faults(options).join('\n')).toContain(expected);
   });
 
+  test('a log directory that cannot be made is one clear line', () => {
+    expect(faults({ services: { a: ok }, logDir: '/etc/passwd/logs' })).toEqual([
+      expect.stringMatching(/^logDir: \/etc\/passwd\/logs cannot be made: ENOTDIR/),
+    ]);
+  });
+
   test('all faults are told at once', () => {
     expect(faults({ services: { a: { restart: 1 }, b: { cwd: 2 } } })).toHaveLength(4);
   });
