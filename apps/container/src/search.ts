@@ -13,7 +13,7 @@ const wanted: WantedColumns = {
     'metadata',
     'phone',
     'last4',
-    'billing_details',
+    'code',
     'business_name',
     'individual_name',
     'account_name',
@@ -23,14 +23,17 @@ const wanted: WantedColumns = {
     'customer_phone',
     'receipt_email',
     'receipt_number',
+    'billing_details',
+    'payment_method_details',
     'statement_descriptor',
     'nickname',
     'lookup_key',
     'display_name',
-    'code',
     'title',
     'memo',
     'filename',
+    'url',
+    'value',
     'address',
     'shipping',
   ],
@@ -39,11 +42,13 @@ const wanted: WantedColumns = {
     'email',
     'number',
     'last4',
+    'phone',
+    'code',
+    'description',
     'customer_name',
     'customer_email',
     'receipt_email',
     'receipt_number',
-    'code',
     { column: 'billing_details', path: '$.email' },
     { column: 'billing_details', path: '$.name' },
     { column: 'payment_method_details', path: '$.card.last4' },
@@ -51,15 +56,18 @@ const wanted: WantedColumns = {
   ],
   label: [
     'name',
+    'number',
+    'description',
+    'display_name',
     'email',
     'customer_name',
     'customer_email',
-    'number',
-    'nickname',
-    'description',
     'code',
-    'display_name',
+    'nickname',
+    'last4',
   ],
+  // Every event holds a copy of its object: a search would find each change of a row beside the row.
+  except: ['events'],
 };
 
 /** What {@link createSearch} needs. */
@@ -75,8 +83,6 @@ export interface SearchOptions {
 export interface Search {
   /** Indexes these tables, one after the other, between the connection's other work. Returns at once. */
   index(database: DatabaseSync, tables: readonly string[]): void;
-  /** Indexes the tables whose download is finished: at a start the others follow as they finish. */
-  indexFinished(database: DatabaseSync): void;
   /** Resolves when nothing is being indexed. */
   settled(): Promise<void>;
 }
@@ -95,26 +101,23 @@ export function createSearch({ logger, signal, onBusy }: SearchOptions): Search 
       if (!signal.aborted) logger.error({ err: error }, `search index: ${messageOf(error)}`);
     }
   };
-  const index: Search['index'] = (database, tables) => {
-    const names = new Set(tables);
-    if (names.size === 0) return;
-    if (waiting++ === 0) onBusy(true);
-    work = work
-      .then(() => build(database, names))
-      .finally(() => {
-        if (--waiting === 0) onBusy(false);
-      });
-  };
   return {
-    index,
-    indexFinished(database) {
-      index(database, finishedTables(database));
+    index(database, tables) {
+      const names = new Set(tables);
+      if (names.size === 0) return;
+      if (waiting++ === 0) onBusy(true);
+      work = work
+        .then(() => build(database, names))
+        .finally(() => {
+          if (--waiting === 0) onBusy(false);
+        });
     },
     settled: () => work,
   };
 }
 
-function finishedTables(database: DatabaseSync): string[] {
+/** Tables whose download is finished. */
+export function finishedTables(database: DatabaseSync): string[] {
   const rows = database.prepare('SELECT "table" AS name FROM td_progress WHERE state = \'done\'').all();
   return rows.map(({ name }) => String(name));
 }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { DatabaseSync } from 'node:sqlite';
 import {
   createSync,
   isSyncError,
@@ -10,7 +11,8 @@ import type { Logger } from 'pino';
 import type { LogLevel } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import { createLogger } from '../logging.ts';
-import { createSearch } from '../search.ts';
+import { createSearch, finishedTables } from '../search.ts';
+import { createSiteIndexes, readSiteIndexes } from '../site-indexes.ts';
 import type { EngineStart, FromEngine, ToEngine } from './messages.ts';
 import { connectParent, type Parent } from './parent.ts';
 
@@ -65,21 +67,25 @@ async function runOnce(
     // A line for each table that is searchable is for who looks for a fault.
     logger: logger.child({ part: 'search' }, start.logLevel === 'info' ? { level: 'warn' } : {}),
     signal,
-    onBusy: (indexing) => {
-      send({ indexing });
-      if (!indexing) logger.info('what is downloaded can be searched');
-    },
+    onBusy: (indexing) => send({ indexing }),
   });
+  const indexes = readSiteIndexes();
+  const finish = (db: DatabaseSync, tables: readonly string[]): void => {
+    createSiteIndexes(db, indexes, tables, ({ sql }, error) =>
+      logger.debug({ sql, reason: messageOf(error) }, 'an index of the site was left out'),
+    );
+    search.index(db, tables);
+  };
   const tell = progressTeller(logger);
   sync = createSync({
     ...start.sync,
     watch: true,
     logger,
     onSchema: (db) => {
-      search.indexFinished(db);
+      finish(db, finishedTables(db));
       send({ schema: true });
     },
-    onTableDone: (db, table) => search.index(db, [table]),
+    onTableDone: (db, table) => finish(db, [table]),
     onKeyVerdict: (verdict, at) => send({ verdict, at }),
     onProgress: (progress) => {
       send({ progress });

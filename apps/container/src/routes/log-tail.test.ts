@@ -66,7 +66,7 @@ test('of a long log the newest part, from the beginning of a line', async () => 
   expect(text.endsWith(lines.at(-1) ?? '')).toBe(true);
 });
 
-test('follows what comes, over a rotation, and ends with the system', async () => {
+test('follows what comes, over a rotation, and ends with the system', { timeout: 60_000 }, async () => {
   writeFileSync(file, 'one\n');
   const source = texts(await fetch(`${url}?follow=1`));
   await until(source, 'one\n');

@@ -57,8 +57,9 @@ async function send(
         if (!response.write(part)) await drained(response, follow.stop);
         continue;
       }
-      // All of this file was read; if it has been rotated away by now, the new one is read from its beginning.
+      // Rotated away: the new file is read from its beginning, after what came to the old one until then.
       if (await isOther(source, file)) {
+        if (source !== undefined && (await source.stat()).size > position) continue;
         await source?.close();
         source = await openIfThere(file);
         position = 0;

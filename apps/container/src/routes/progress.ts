@@ -53,9 +53,10 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; margin: 0 0 .25rem; }
 table { border-collapse: collapse; width: 100%; margin-top: 1rem; }
+td:first-child { overflow-wrap: anywhere; }
 td, th { padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-progress { width: 10rem; }
+progress { width: 100%; min-width: 4rem; max-width: 10rem; }
 .note { opacity: .75; }
 `;
 
@@ -120,7 +121,7 @@ const page = `<!DOCTYPE html>
 <h1>Download progress</h1>
 <p id="summary" class="note" aria-live="polite"></p>
 <table>
-<thead><tr><th>Table</th><th class="number">Rows</th><th>Progress</th><th></th></tr></thead>
+<thead><tr><th>Table</th><th class="number">Downloaded</th><th>Progress</th><th></th></tr></thead>
 <tbody></tbody>
 </table>
 <noscript>See <a href="/tdog/progress.json">progress.json</a>.</noscript>

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+
+/** An index that the site's saved queries and dashboards read. */
+export interface SiteIndex {
+  readonly table: string;
+  readonly sql: string;
+}
+
+/** The indexes of `datasette/indexes.sql`: one `CREATE INDEX IF NOT EXISTS … ON table (…)` a line. */
+export function readSiteIndexes(
+  file: string = join(import.meta.dirname, '..', 'datasette', 'indexes.sql'),
+): readonly SiteIndex[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const table = /^CREATE INDEX IF NOT EXISTS \w+ ON (\w+) \(/.exec(line)?.[1];
+      return table === undefined ? [] : [{ table, sql: line }];
+    });
+}
+
+/**
+ * Makes the indexes of these tables. Without one everything works, only slower: an index over a column that the
+ * table does not have is left out.
+ *
+ * @param onLeftOut - Called with the index and the reason.
+ */
+export function createSiteIndexes(
+  database: DatabaseSync,
+  indexes: readonly SiteIndex[],
+  tables: readonly string[],
+  onLeftOut: (index: SiteIndex, error: unknown) => void,
+): void {
+  for (const index of indexes) {
+    if (!tables.includes(index.table)) continue;
+    try {
+      database.exec(index.sql);
+    } catch (error) {
+      onLeftOut(index, error);
+    }
+  }
+}
