@@ -203,6 +203,8 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
     identity: (req) => arrivals.find(req)?.identity,
     isAuthorised: async (req) => {
       const { visit, refusal } = arrivals.look(req);
+      // What came in the clear could have been read and sent again by anybody.
+      if (options.requireTls && !visit.client.secure) return false;
       return refusal === undefined && (await admit(req, visit)) === undefined;
     },
     counters: () =>

@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { AuthProxyError } from './errors.ts';
 
@@ -9,8 +19,8 @@ export interface StateFile {
   readonly initial: unknown;
   /** Something changed: write within `delayMs`. */
   changed(): void;
-  /** Write now, if anything changed. */
-  flush(): void;
+  /** Write now, if anything changed. False when that failed (a full disk): the next change tries again. */
+  flush(): boolean;
   /** Flush and stop. */
   close(): void;
 }
@@ -28,45 +38,44 @@ export function openStateFile(
   delayMs = 5_000,
 ): StateFile {
   if (dir === undefined) {
-    return { initial: undefined, changed: () => {}, flush: () => {}, close: () => {} };
+    return { initial: undefined, changed: () => {}, flush: () => true, close: () => {} };
   }
   const file = join(dir, name);
   const initial = readState(dir, file);
   let dirty = false;
   let timer: NodeJS.Timeout | undefined;
 
-  const flush = (): void => {
+  const flush = (): boolean => {
     clearTimeout(timer);
     timer = undefined;
-    if (!dirty) return;
-    dirty = false;
-    writeAtomically(file, JSON.stringify(snapshot()));
+    if (!dirty) return true;
+    try {
+      writeAtomically(file, JSON.stringify(snapshot()));
+      dirty = false;
+      return true;
+    } catch {
+      // Nobody is locked out because a disk is full.
+      return false;
+    }
   };
   return {
     initial,
     changed: () => {
       dirty = true;
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        try {
-          flush();
-        } catch {
-          // A full disk must not end the process; the next change tries again.
-          dirty = true;
-        }
-      }, delayMs).unref();
+      timer ??= setTimeout(flush, delayMs).unref();
     },
     flush,
-    close: flush,
+    close: () => void flush(),
   };
 }
 
 function readState(dir: string, file: string): unknown {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+    accessSync(dir, constants.W_OK);
     return JSON.parse(readFileSync(file, 'utf8')) as unknown;
   } catch (error) {
-    // No file yet, or one that a disk fault damaged: start anew. Anything else the operator must see.
+    // No file yet, or one that a disk fault damaged: start anew. Anything else its owner must see.
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new AuthProxyError(
       'AUTH_PROXY_STATE_UNREADABLE',

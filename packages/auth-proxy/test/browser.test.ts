@@ -1,9 +1,15 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { PassThrough } from 'node:stream';
+import { pino } from 'pino';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Admitter } from '../src/admit.ts';
+import { createClientResolver } from '../src/http/client-address.ts';
 import { AuthProxyError, createAuthProxy, staticCredentials } from '../src/index.ts';
-import { basic, openDoor, send, tempDir, TOKEN, upstreamServer } from './kit.ts';
+import { createOpenWebsockets } from '../src/websockets.ts';
+import { basic, listen, openDoor, send, tempDir, TOKEN, until, upstreamServer } from './kit.ts';
 
 const right = basic(TOKEN);
 const https = { 'x-forwarded-proto': 'https' };
@@ -224,6 +230,85 @@ describe('TLS and headers', () => {
     const out = await send(url, { path: '/tdog/sign-out', method: 'POST', headers: right });
     expect([out.status, out.headers['www-authenticate']]).toEqual([401, 'Basic realm="signed out"']);
   });
+});
+
+test('behind a Unix socket the preset loopback believes the proxy at its other end', async () => {
+  const upstream = await upstreamServer();
+  for (const [trustedProxies, client] of [
+    [['loopback'], '203.0.113.7'],
+    [[], 'unix'],
+  ] as const) {
+    const door = createAuthProxy({
+      upstream: upstream.url,
+      trustedProxies,
+      authenticators: [staticCredentials([{ password: TOKEN }])],
+    });
+    const server = createServer((req, res) => door.handler(req, res));
+    const address = await listen(server, join(tempDir(), 'door.sock'));
+    const status = await new Promise((resolve, reject) => {
+      const headers = { ...right, 'x-forwarded-for': '203.0.113.7' };
+      request({ socketPath: address.slice('unix:'.length), headers }, (res) => {
+        res.resume();
+        resolve(res.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(200);
+    expect(upstream.seen.at(-1)?.headers['x-forwarded-for']).toBe(client);
+    await door.close();
+  }
+});
+
+test('behind fly-proxy the client stands before the app’s own address, and the protocol in Fly’s header', () => {
+  const resolve = createClientResolver(['fly']);
+  const request = (socket: string, headers: Record<string, string>): IncomingMessage =>
+    ({ socket: { remoteAddress: socket }, headers }) as unknown as IncomingMessage;
+  const headers = {
+    'x-forwarded-for': '6.6.6.6, 203.0.113.7, 66.241.124.230',
+    'x-forwarded-proto': 'https',
+    'fly-forwarded-proto': 'http',
+  };
+  expect(resolve(request('172.16.4.2', headers))).toMatchObject({
+    address: '203.0.113.7',
+    secure: false,
+    viaProxy: true,
+  });
+  expect(resolve(request('203.0.113.9', headers))).toMatchObject({ address: '203.0.113.9', viaProxy: false });
+});
+
+test('a state folder that cannot be used is said at the start; a full one later locks nobody out', async () => {
+  const dir = tempDir();
+  writeFileSync(join(dir, 'file'), '');
+  const upstream = await upstreamServer();
+  const options = { upstream: upstream.url, authenticators: [staticCredentials([{ password: TOKEN }])] };
+  expect(() => createAuthProxy({ ...options, stateDir: join(dir, 'file') })).toThrow(
+    expect.objectContaining({ code: 'AUTH_PROXY_STATE_UNREADABLE' }) as Error,
+  );
+  const stateDir = join(dir, 'state');
+  const { url } = await openDoor({ ...options, stateDir });
+  const cookie = cookieOf(await signIn(url));
+  rmSync(stateDir, { recursive: true });
+  writeFileSync(stateDir, 'no folder any more');
+  expect((await send(url, { headers: basic('wrong') })).status).toBe(401);
+  expect((await send(url, { headers: { cookie } })).status).toBe(200);
+  expect((await send(url, { path: '/tdog/sign-out', method: 'POST', headers: { cookie } })).status).toBe(200);
+});
+
+test('an open websocket ends with the credential that opened it', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  let good = true;
+  const admitter = { stillGood: async () => good } as unknown as Admitter;
+  const websockets = createOpenWebsockets(admitter, pino({ level: 'silent' }));
+  const [upstream, client] = [new PassThrough(), new PassThrough()];
+  websockets.add(upstream, client, { by: 'x', label: 'x', fingerprint: 'x' });
+  await vi.advanceTimersByTimeAsync(31_000);
+  expect([websockets.size(), client.destroyed]).toEqual([1, false]);
+  good = false;
+  await vi.advanceTimersByTimeAsync(31_000);
+  await until(() => websockets.size() === 0, 'the websocket is gone');
+  expect([upstream.destroyed, client.destroyed]).toEqual([true, true]);
 });
 
 describe('options', () => {

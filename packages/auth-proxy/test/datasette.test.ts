@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { shareLink, staticCredentials, stripeKey } from '../src/index.ts';
@@ -189,6 +191,30 @@ describe.skipIf(DATASETTE === undefined || CHROMIUM === undefined)('in Chromium'
     await owner.page.getByText('The link has ended.').waitFor();
     expect((await stranger.page.goto(link))?.status()).toBe(401);
     expect(owner.faults.concat(stranger.faults)).toEqual([]);
+  }, 180_000);
+
+  test('the policy of content fits the plug-ins: a Vega chart, GraphiQL, search', async () => {
+    const metadata = join(tempDir(), 'metadata.json');
+    const chart = {
+      title: 'Spent',
+      db: 'stripe',
+      query: 'select id, spent from customers limit 9',
+      library: 'vega-lite',
+      display: {
+        mark: 'bar',
+        encoding: { x: { field: 'spent', type: 'quantitative' }, y: { field: 'id', type: 'nominal' } },
+      },
+    };
+    const plugins = { 'datasette-dashboards': { first: { title: 'First', charts: { chart } } } };
+    writeFileSync(metadata, JSON.stringify({ plugins }));
+    const upstream = await startDatasette(DATASETTE ?? '', sampleDatabase(), ['-m', metadata]);
+    const { url } = await openDoor({ upstream });
+    const { page, faults } = await newPage({ extraHTTPHeaders: basic(TOKEN) });
+    await page.goto(`${url}/-/dashboards/first`);
+    await page.locator('svg.marks, canvas.marks').first().waitFor();
+    await page.goto(`${url}/graphql/stripe`);
+    await page.locator('.graphiql-container').first().waitFor();
+    expect(faults).toEqual([]);
   }, 180_000);
 
   test('a page that waits for its upstream comes by itself once it is there', async () => {

@@ -198,6 +198,8 @@ test('runs its checks before routes of the app, and leaves exact open paths open
   expect(await (await fetch(`${url}/live`, { headers: { ...tls, ...token } })).json()).toEqual({
     authorised: true,
   });
+  // Credentials in the clear are worth nothing.
+  expect(await (await fetch(`${url}/live`, { headers: token })).json()).toEqual({ authorised: false });
   expect((await fetch(`${url}/live`, { method: 'POST', headers: tls })).status).toBe(401);
   expect((await fetch(`${url}/hook`, { method: 'POST' })).status).toBe(403);
   expect(await (await fetch(`${url}/hook`, { method: 'POST', headers: tls })).text()).toBe('hooked');

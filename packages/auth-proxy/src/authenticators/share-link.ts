@@ -83,6 +83,12 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
       .update(JSON.stringify([link.id, link.expiresAt, link.path]))
       .digest('base64url');
   const alive = (link: ShareLink): boolean => link.revokedAt === undefined && link.expiresAt > now();
+  // Whoever made or ended a link must know that a restart will not undo it.
+  const keep = (): void => {
+    file.changed();
+    if (file.flush()) return;
+    throw new AuthProxyError('AUTH_PROXY_STATE_UNREADABLE', `Cannot write share-links.json in ${stateDir}.`);
+  };
   const forgetExpired = (): void => {
     for (const [id, link] of links) if (link.expiresAt <= now()) links.delete(id);
   };
@@ -128,8 +134,7 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
         ...(note === undefined || note === '' ? {} : { note: note.slice(0, 200) }),
       };
       links.set(link.id, link);
-      file.changed();
-      file.flush();
+      keep();
       const join = target.search === '' ? '?' : '&';
       return { ...link, url: `${link.path}${join}${LINK_PARAMETER}=${link.id}.${sign(link)}` };
     },
@@ -137,8 +142,7 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
       const link = links.get(id);
       if (link === undefined) return false;
       links.set(id, { ...link, revokedAt: link.revokedAt ?? now() });
-      file.changed();
-      file.flush();
+      keep();
       return true;
     },
     list: () => {

@@ -69,13 +69,16 @@ export function createClientResolver(trustedProxies: readonly string[]): ClientR
   const isTrusted = (address: string): boolean =>
     trustedProxies.length > 0 && trusted.check(address, familyOf(address));
 
+  // Who is at the other end of a Unix socket is on this machine.
+  const unixTrusted = trustedProxies.includes('loopback');
   return (req) => {
     const socketAddress = normalAddress(req.socket.remoteAddress ?? '') ?? 'unix';
     const encrypted = 'encrypted' in req.socket && req.socket.encrypted === true;
-    if (socketAddress === 'unix' || !isTrusted(socketAddress)) {
+    if (socketAddress === 'unix' ? !unixTrusted : !isTrusted(socketAddress)) {
       return { address: socketAddress, key: limitKey(socketAddress), secure: encrypted, viaProxy: false };
     }
-    const throughFly = fly !== undefined && fly.check(socketAddress, familyOf(socketAddress));
+    const throughFly =
+      socketAddress !== 'unix' && fly?.check(socketAddress, familyOf(socketAddress)) === true;
     // fly-proxy writes the app's own public address last, which no list can know.
     const hops = xForwardedFor(req);
     const forwardedFor = walk(throughFly ? hops.slice(0, -1) : hops, socketAddress, isTrusted);
