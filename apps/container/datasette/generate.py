@@ -1,5 +1,5 @@
 """
-Writes metadata.yaml (labels, order and descriptions of the tables) and browser/paths.ts (their pages in Stripe's
+Writes stripe_site/table_facts.json (labels, order and descriptions of the tables) and browser/paths.ts (their pages in Stripe's
 dashboard), from the engine's catalogue and stripe_site/tables.py.
 
     apps/container/.venv/bin/python apps/container/datasette/generate.py [--check]
@@ -8,8 +8,6 @@ dashboard), from the engine's catalogue and stripe_site/tables.py.
 import json
 import sys
 from pathlib import Path
-
-import yaml
 
 HERE = Path(__file__).parent
 CATALOG = HERE.parent.parent.parent / "packages" / "tdog" / "src" / "catalog.json"
@@ -68,25 +66,6 @@ def tables():
         yield name, {"description": f"{description}.", "hidden": True}
 
 
-def metadata():
-    return {
-        "title": "Stripe",
-        "description": "A Stripe account as a SQLite database that keeps itself current.",
-        "plugins": {"datasette-mcp": {"canned_queries": True}},
-        "databases": {
-            "stripe": {
-                "description": "One row per Stripe object; amounts in the smallest unit of their currency, times in UTC.",
-                "tables": dict(tables()),
-            }
-        },
-    }
-
-
-HEADER = """# Made by generate.py from the engine's catalogue and stripe_site/tables.py: change those, not this file.
-# Own dashboards (Vega) can be added under plugins: datasette-dashboards; the built-in ones do not stand here.
-"""
-
-
 def paths():
     entries = "\n".join(f"  ['{t.name}', '{t.dashboard}']," for t in TABLES.values() if t.dashboard)
     return f"""// Made by generate.py from stripe_site/tables.py: change that, not this file.
@@ -100,7 +79,7 @@ export const dashboardPaths: ReadonlyMap<string, string> = new Map([
 
 if __name__ == "__main__":
     files = {
-        HERE / "metadata.yaml": HEADER + yaml.safe_dump(metadata(), sort_keys=False, allow_unicode=True, width=140),
+        HERE / "stripe_site" / "table_facts.json": json.dumps(dict(tables()), indent=1, ensure_ascii=False) + "\n",
         HERE / "browser" / "paths.ts": paths(),
     }
     for file, text in files.items():

@@ -7,7 +7,7 @@ from datasette.plugins import pm
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from stripe_site import PARTS  # noqa: E402  (the path has to be there first)
+from stripe_site.parts import PARTS  # noqa: E402  (the path has to be there first)
 
 for part in PARTS:
     if not pm.is_registered(part):

@@ -12,6 +12,7 @@ from datasette import hookimpl
 from datasette.database import Database, Results
 
 from .counts import Counts
+from .tables import MIRROR_TABLES
 
 # The count that Datasette asks for on an unfiltered table page.
 WHOLE_TABLE_COUNT = re.compile(r"^select count\(\*\) from \[?(\w+)\]? $")
@@ -83,6 +84,16 @@ class MirrorDatabase(Database):
             shape[key] = [k for k in keys if k["other_table"] in there]
         return shape[key].copy()
 
+    async def hidden_table_names(self):
+        """Full-text tables and the mirror's own."""
+        await self.shape_version()
+        shape = self._shape
+        if "hidden" not in shape:
+            names = await self.table_names()
+            own = [name for name in names if name in MIRROR_TABLES]
+            shape["hidden"] = [*await super().hidden_table_names(), *own]
+        return shape["hidden"].copy()
+
     @property
     def size(self):
         try:
@@ -142,7 +153,7 @@ def _from_memory(name):
 
 
 for _name in (
-    "fts_table get_all_foreign_keys get_table_definition hidden_table_names primary_keys "
+    "fts_table get_all_foreign_keys get_table_definition primary_keys "
     "table_column_details table_columns table_exists table_names view_names"
 ).split():
     setattr(MirrorDatabase, _name, _from_memory(_name))
@@ -165,6 +176,8 @@ def startup(datasette):
     file = os.environ.get(FILE_VARIABLE) or (datasette.plugin_config("stripe-site") or {}).get("file")
     if not file:
         raise SystemExit(f"{FILE_VARIABLE} is not set: it names the SQLite file to serve")
+    # The proxy logs each access, with who it was; the probes of the health checks would be most of these lines.
+    logging.getLogger("uvicorn.access").disabled = True
     datasette.add_database(MirrorDatabase(datasette, os.path.abspath(file)), name=NAME)
     # Datasette adds it when it is started without a file; it would only invite SQL over nothing.
     if "_memory" in datasette.databases:

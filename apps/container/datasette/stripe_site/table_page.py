@@ -4,6 +4,7 @@ from datasette import hookimpl
 from datasette.views.table import TableView
 
 from .database import NAME, mirror
+from .facts import facts_of
 from .tables import MIRROR_TABLES, TABLES
 
 # Columns worth grouping by, where a table has them. Offered as links: grouping costs only when it is asked for.
@@ -62,7 +63,7 @@ def extra_template_vars(datasette, database, table, view_name, request):
             "groupable": [c for c in GROUPABLE if c in columns and c not in grouped],
             "all_columns": "_columns" in request.args or "_col" in request.args or "_nocol" in request.args,
             "column_total": len(columns),
-            "fts": await mirror(datasette).fts_table(table),
+            "facts": facts_of(table),
         }
 
     return variables
