@@ -279,26 +279,25 @@ describe(`the official client against ${realKey === undefined ? 'the emulator' :
     await stripe.products.update(product.id, { active: false });
   }, 180_000);
 
-  test.runIf(realKey === undefined)(
-    'webhooks are signed, and come again when they are not taken',
-    async () => {
-      const customer = await stripe.customers.create({ name: 'Hooked' });
-      await expect
-        .poll(() => deliveries.some((one) => one.body.includes(customer.id)), { timeout: 20_000 })
-        .toBe(true);
-      const first = deliveries[0];
-      await expect
-        .poll(() => deliveries.filter((one) => one.body === first?.body).length, { timeout: 20_000 })
-        .toBeGreaterThan(1);
-      const delivery = deliveries.find((one) => one.body.includes(customer.id));
-      const event = stripe.webhooks.constructEvent(delivery?.body ?? '', delivery?.signature ?? '', secret);
-      expect(event.type).toBe('customer.created');
-      expect(() =>
-        stripe.webhooks.constructEvent(`${delivery?.body} `, delivery?.signature ?? '', secret),
-      ).toThrow();
-      await expect
-        .poll(async () => (await stripe.events.retrieve(event.id)).pending_webhooks, { timeout: 20_000 })
-        .toBe(0);
-    },
-  );
+  const webhooks = async (): Promise<void> => {
+    const customer = await stripe.customers.create({ name: 'Hooked' });
+    await expect
+      .poll(() => deliveries.some((one) => one.body.includes(customer.id)), { timeout: 20_000 })
+      .toBe(true);
+    const first = deliveries[0];
+    await expect
+      .poll(() => deliveries.filter((one) => one.body === first?.body).length, { timeout: 20_000 })
+      .toBeGreaterThan(1);
+    const delivery = deliveries.find((one) => one.body.includes(customer.id));
+    const event = stripe.webhooks.constructEvent(delivery?.body ?? '', delivery?.signature ?? '', secret);
+    expect(event.type).toBe('customer.created');
+    expect(() =>
+      stripe.webhooks.constructEvent(`${delivery?.body} `, delivery?.signature ?? '', secret),
+    ).toThrow();
+    await expect
+      .poll(async () => (await stripe.events.retrieve(event.id)).pending_webhooks, { timeout: 20_000 })
+      .toBe(0);
+  };
+  // Stripe cannot reach this machine; its side of the contract is the signature that constructEvent checks.
+  if (realKey === undefined) test('webhooks are signed, and come again when they are not taken', webhooks);
 });
