@@ -255,7 +255,7 @@ async function workGet(engine: Engine, item: TodoItem, purpose: Purpose): Promis
   await engine.commit(() => {
     if (table !== undefined && object !== undefined) {
       if (!engine.touched.since(table.name, item.id, mark)) {
-        writeFlat(engine, flattenOne(engine, table, object));
+        writeFlat(engine, flattenOne(engine, table, object, true));
         remember(engine, table.name, item.id);
       }
     } else if (table !== undefined && path !== undefined && !engine.store.remove(table, item.id))

@@ -1,11 +1,13 @@
 import { retrieve, retrievePathOf } from '../download/todo.ts';
 import { writeFlat } from '../download/write-page.ts';
 import type { Engine } from '../engine.ts';
-import { emptyFlat, flatten } from '../model/flatten.ts';
+import { emptyFlat, flatten, type Write } from '../model/flatten.ts';
 import type { TableModel } from '../model/table-model.ts';
 import { timestamp, type StripeObject } from '../model/values.ts';
 import type { StripeEvent } from '../options.ts';
 import { ApiProblem } from '../stripe/problem.ts';
+import { isDeletion } from './deletion.ts';
+import { noteHidden } from './hidden.ts';
 import { applyEffects, applyWithoutObject } from './effects.ts';
 import { isLegacy, objectIdOf, objectKindOf, storeEvents, wakeLegacy } from './store-events.ts';
 
@@ -23,14 +25,6 @@ type Decision =
   | { readonly kind: 'apply'; readonly table: TableModel; readonly id: string }
   | { readonly kind: 'delete'; readonly table: TableModel; readonly id: string }
   | { readonly kind: 'fetch'; readonly table: TableModel; readonly id: string; readonly path: string };
-
-/** Types that end in `.deleted` although the object lives on: cancelled, detached, ended, or still referred to. */
-const ROW_STAYS: ReadonlySet<string> = new Set([
-  'customer.subscription.deleted',
-  'customer.source.deleted',
-  'customer.discount.deleted',
-  'coupon.deleted',
-]);
 
 /** Fetches of one batch at once; the gate limits them further. */
 const FETCHERS = 16;
@@ -62,16 +56,18 @@ export async function applyEvents(
       .filter((one) => one !== undefined)
       // A webhook may have brought something newer while the answer was on its way.
       .filter((one) => !engine.touched.since(one.table.name, one.id, mark));
+    const written: Write[] = [];
     const stored = new Set(storeEvents(engine, fresh).map((event) => event.id));
     for (const [event, decision] of decisions) {
       if (!stored.has(event.id)) continue;
-      if (decision.kind === 'apply') applyObject(engine, decision.table, event);
+      if (decision.kind === 'apply') written.push(...applyObject(engine, decision.table, event));
       else if (decision.kind === 'delete') deleteRow(engine, decision.table, decision.id, event);
       if (decision.kind === 'store') {
         if (objectIdOf(event) === undefined) applyWithoutObject(engine, event);
       } else applyEffects(engine, event, decision.kind === 'fetch');
     }
-    for (const one of answers) writeFetched(engine, one);
+    for (const one of answers) written.push(...writeFetched(engine, one));
+    noteHidden(engine, written);
     source.also?.();
   });
   engine.counters.events += fresh.length;
@@ -163,13 +159,6 @@ function decide(
   return { kind: 'apply', table, id };
 }
 
-/** Whether an event says that its object is gone. */
-export function isDeletion(event: StripeEvent): boolean {
-  return (
-    (event.type.endsWith('.deleted') && !ROW_STAYS.has(event.type)) || event.data.object['deleted'] === true
-  );
-}
-
 /**
  * Whether an event's object has the shape that the mirror asks for. Versions of one release (`.dahlia`) only gain
  * properties: a newer one of the same release will do.
@@ -182,13 +171,18 @@ export function isSameVersion(version: string | null | undefined, pinned: string
   return release !== undefined && release === pinnedRelease && (date ?? '') > (pinnedDate ?? '');
 }
 
-function applyObject(engine: Engine, table: TableModel, event: StripeEvent): void {
-  const flat = emptyFlat();
+function applyObject(engine: Engine, table: TableModel, event: StripeEvent): readonly Write[] {
   const object: StripeObject =
     event.type === 'coupon.deleted' ? { ...event.data.object, valid: false } : event.data.object;
+  return writeObject(engine, table, object);
+}
+
+function writeObject(engine: Engine, table: TableModel, object: StripeObject): readonly Write[] {
+  const flat = emptyFlat();
   flatten(engine.store.model, table, object, undefined, flat);
   writeFlat(engine, flat);
   for (const write of flat.writes) engine.touched.add(write.table.name, write.id);
+  return flat.writes;
 }
 
 function deleteRow(engine: Engine, table: TableModel, id: string, event: StripeEvent): void {
@@ -244,19 +238,16 @@ async function fetchOne(
   }
 }
 
-function writeFetched(engine: Engine, fetched: Fetched): void {
+function writeFetched(engine: Engine, fetched: Fetched): readonly Write[] {
   const { table, id, result, event } = fetched;
   if (result === 'missing') {
-    if (table.name === 'coupons') return;
-    if (!engine.store.remove(table, id))
+    // A coupon that is deleted stays as a row: discounts refer to it.
+    if (table.name !== 'coupons' && !engine.store.remove(table, id))
       engine.store.noteMissing(table.name, id, { id, object: table.spec.object, deleted: true });
-  } else if (result === 'payload') {
-    if (isDeletion(event)) engine.store.remove(table, id, event.data.object);
-    else applyObject(engine, table, event);
-  } else {
-    const flat = emptyFlat();
-    flatten(engine.store.model, table, result, undefined, flat);
-    writeFlat(engine, flat);
-    for (const write of flat.writes) engine.touched.add(write.table.name, write.id);
+    return [];
   }
+  if (result !== 'payload') return writeObject(engine, table, result);
+  if (!isDeletion(event)) return applyObject(engine, table, event);
+  engine.store.remove(table, id, event.data.object);
+  return [];
 }

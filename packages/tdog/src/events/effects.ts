@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.ts';
 import type { StripeEvent } from '../options.ts';
+import { isDeletion } from './deletion.ts';
 import { idOf, isObject } from '../model/values.ts';
 import { q } from '../sqlite/schema.ts';
 
@@ -10,12 +11,8 @@ const DISCOUNT_OWNERS: readonly { readonly property: string; readonly table: str
     { property: 'customer', table: 'customers', id: 'discount' },
   ];
 
-/** Types after which rows change that no event carries; their lists are read again. */
-const NEEDS_LIST: readonly { readonly type: RegExp; readonly list: string }[] = [
-  { type: /^quote\./, list: 'rest:quotes.line_items' },
-  { type: /^checkout\.session\./, list: 'rest:checkout_sessions.line_items' },
-  { type: /^payment_link\./, list: 'rest:payment_links.line_items' },
-];
+/** Events of children that change a list which only an expanded customer shows. */
+const OF_CUSTOMER = /^(customer\.source|customer\.tax_id|cash_balance|customer_cash_balance_transaction)\./;
 
 /** Singletons that an event without an id speaks of. */
 const SINGLETONS: Readonly<Record<string, string>> = {
@@ -30,7 +27,11 @@ export function applyEffects(engine: Engine, event: StripeEvent, fetched: boolea
   if (event.type.startsWith('customer.discount.') && !fetched) discountEffect(engine, event);
   const todo = engine.state.todo();
   const id = idOf(object);
-  for (const need of NEEDS_LIST) if (id !== undefined && need.type.test(event.type)) todo.add(need.list, id);
+  const table = engine.store.model.tableOf(object);
+  if (table?.includable === true && id !== undefined && !fetched && !isDeletion(event))
+    todo.add(`get:${table.name}`, id);
+  const customer = idOf(object['customer']);
+  if (OF_CUSTOMER.test(event.type) && customer !== undefined) todo.add('get:customers', customer);
   if (event.type === 'customer.deleted' && id !== undefined) customerGone(engine, id);
   if (
     event.type === 'customer.updated' &&

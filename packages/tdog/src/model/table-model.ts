@@ -41,6 +41,8 @@ export interface TableModel {
   readonly parentColumn: string | undefined;
   /** Properties of inline lists whose rows go to tables of their own. */
   readonly lists: readonly ListModel[];
+  /** Some columns come only by `expand`: an event never shows them, so the object is read again after it. */
+  readonly includable: boolean;
   /** Properties whose value may be an object with a table of its own. */
   readonly embedded: readonly string[];
   idOf(object: StripeObject, parent: string | undefined): string | undefined;
@@ -143,6 +145,10 @@ function tableModel(spec: CatalogTable, chosen: ReadonlySet<string>, account: st
     columns: [...withParent.filter((column) => !column.json), ...withParent.filter((column) => column.json)],
     parentColumn,
     lists,
+    includable: (spec.expand ?? []).some((path) => {
+      const column = spec.columns.find((one) => one.name === path.replace(/^data\./, '').split('.')[0]);
+      return column?.type === 'json' && column.itemsExpandable !== true;
+    }),
     embedded: embeddedProperties(spec, fills),
     idOf: idReader(spec, account),
     extra: (object) => {

@@ -9,7 +9,7 @@ import { compareTable } from './compare.ts';
 /** Tables whose newest rows no event (or not every event) tells of, although they have some. */
 const SILENT: ReadonlySet<string> = new Set(['checkout_sessions', 'invoice_payments', 'invoiceitems']);
 /** Read again at once after events: money moves with nearly each of them. */
-const AT_ONCE: ReadonlySet<string> = new Set(['balance_transactions']);
+const AT_ONCE: ReadonlySet<string> = new Set(['balance_transactions', 'balances']);
 
 /**
  * Reads the newest pages of tables without events, until a page is known. Balance transactions that were to become
@@ -17,8 +17,10 @@ const AT_ONCE: ReadonlySet<string> = new Set(['balance_transactions']);
  */
 export async function readTails(engine: Engine, all = true): Promise<void> {
   for (const table of engine.store.model.tables.values()) {
-    if (table.spec.created !== true || engine.state.progress(table.name)?.state !== 'done') continue;
-    const silent = table.spec.neverInEvents === true || SILENT.has(table.name);
+    const single = table.spec.kind === 'singleton' && table.spec.parent === undefined;
+    if (!single && table.spec.created !== true) continue;
+    if (engine.state.progress(table.name)?.state !== 'done') continue;
+    const silent = single || table.spec.neverInEvents === true || SILENT.has(table.name);
     if (!silent || (!all && !AT_ONCE.has(table.name))) continue;
     try {
       await readTail(engine, table);
@@ -35,17 +37,17 @@ async function readTail(engine: Engine, table: TableModel): Promise<void> {
     let cursor: string | undefined;
     for (;;) {
       const query = [
-        'limit=100',
+        ...(plan.paged ? ['limit=100'] : []),
         ...plan.params,
         ...plan.expand.map((path) => `expand[]=${path}`),
         ...(cursor === undefined ? [] : [`starting_after=${encodeURIComponent(cursor)}`]),
       ];
+      const path = query.length === 0 ? plan.path : `${plan.path}?${query.join('&')}`;
+      const get = { endpoint: `GET ${plan.path}`, purpose: 'poll' as const, maxAttempts: 6 };
       const mark = engine.touched.mark();
-      const page = await engine.api.list(`${plan.path}?${query.join('&')}`, {
-        endpoint: `GET ${plan.path}`,
-        purpose: 'poll',
-        maxAttempts: 6,
-      });
+      const page = plan.single
+        ? { data: [await engine.api.get(path, get)], has_more: false }
+        : await engine.api.list(path, get);
       let unknown = 0;
       await engine.commit(() => {
         unknown = 0;
