@@ -68,7 +68,7 @@ function declareAll(
     }
     // Segments are bigger here than FTS5 expects (a lot of rows each), so merging less often pays.
     db.exec(
-      `INSERT INTO ${PARTS_TABLE} (${PARTS_TABLE}, rank) VALUES ('automerge', 8), ('hashsize', 16000000)`,
+      `INSERT INTO ${PARTS_TABLE} (${PARTS_TABLE}, rank) VALUES ('automerge', 16), ('hashsize', 16000000)`,
     );
   }
   const gone = readState(db).filter((t) => schemaSql(db, t.table) === undefined);

@@ -2,19 +2,13 @@ import { createHash } from 'node:crypto';
 import { access, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { acquireSnapshot } from './acquire.ts';
-import { SnapshotError } from './errors.ts';
+import { asSnapshotError, SnapshotError } from './errors.ts';
 import { databaseDescriptors } from './file-descriptor.ts';
 import type { CopyOptions, CopyResult } from './options.ts';
 import { temporaryPath, type Snapshot } from './snapshot.ts';
 import { startWorker } from './worker-client.ts';
 
 const CHUNK = 1 << 20;
-const silent = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 /**
  * Writes a consistent copy of a live database to a file: to a temporary name first, renamed when it is complete and on disk.
@@ -40,10 +34,7 @@ export async function copyDatabase(
   const temporary = temporaryPath(tempDir);
   const descriptors = databaseDescriptors(() => true);
   try {
-    const snapshot = await acquireSnapshot(
-      { file, tempDir, acquireMs: 3000, worker, descriptors, logger: silent },
-      'copy',
-    );
+    const snapshot = await acquireSnapshot({ file, tempDir, acquireMs: 3000, worker, descriptors }, 'copy');
     const sha256 = await writeCopy(snapshot, temporary, options).finally(() => snapshot.close());
     if (options.check === true) {
       const { problem } = await worker.ask<{ problem: string | undefined }>({ op: 'check', file: temporary });
@@ -90,11 +81,4 @@ export async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Names the destination where the disk it is on is full. */
-export function asSnapshotError(error: unknown, destination: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOSPC' && code !== 'EFBIG' && code !== 'EDQUOT') return error;
-  return new SnapshotError('SNAPSHOT_DISK_FULL', `There is no space for ${destination}`, { cause: error });
 }

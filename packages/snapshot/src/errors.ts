@@ -19,3 +19,10 @@ export class SnapshotError extends Error {
     this.code = code;
   }
 }
+
+/** Names the destination where the disk it is on is full. */
+export function asSnapshotError(error: unknown, destination: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOSPC' && code !== 'EFBIG' && code !== 'EDQUOT') return error;
+  return new SnapshotError('SNAPSHOT_DISK_FULL', `There is no space for ${destination}`, { cause: error });
+}

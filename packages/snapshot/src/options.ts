@@ -57,7 +57,8 @@ export interface SnapshotOptions {
    */
   readonly tempDir?: string;
   /**
-   * How long to try for a snapshot of the live file before a copy is made with VACUUM INTO, in milliseconds.
+   * How long to try for a snapshot between the commits of busy writers, in milliseconds; then they are kept out for the moment
+   * that it takes (about a millisecond).
    *
    * @defaultValue 3000
    */

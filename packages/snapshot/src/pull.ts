@@ -2,10 +2,9 @@ import { constants } from 'node:fs';
 import { copyFile, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import { asSnapshotError } from './copy.ts';
 import { decodeDelta, DELTA_TYPE, type DeltaHead } from './delta.ts';
 import { download } from './download.ts';
-import { SnapshotError } from './errors.ts';
+import { asSnapshotError, SnapshotError } from './errors.ts';
 import type { PullOptions, PullResult } from './options.ts';
 import { temporaryPath } from './snapshot.ts';
 

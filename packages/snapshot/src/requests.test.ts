@@ -283,6 +283,16 @@ describe('faults', () => {
     expect((await get(url)).status).toBe(200);
   });
 
+  test('a version that can not be had is no fault of the download', async () => {
+    const dataVersion = (): number => {
+      throw new Error('not now');
+    };
+    const { url } = await served({ dataVersion });
+    const { status, headers } = await get(url);
+    expect(status).toBe(200);
+    expect((await get(url, { 'if-none-match': String(headers.etag) })).status).toBe(200);
+  });
+
   test('a file that is no database', async () => {
     const dir = tempDir();
     writeFileSync(

@@ -68,11 +68,15 @@ export class Snapshot {
     this.#hashes ??= this.#held
       .use(async (source) => {
         const worker = start();
+        const stop = (): void => void worker.kill();
+        this.dropped.signal.addEventListener('abort', stop, { once: true });
         try {
+          this.dropped.signal.throwIfAborted();
           const { bytes, pageSize } = this;
           return await worker.ask<Hashes>({ op: 'hash', source, bytes, pageSize });
         } finally {
-          await worker.close();
+          this.dropped.signal.removeEventListener('abort', stop);
+          await worker.kill();
         }
       })
       .catch((error: unknown) => {

@@ -32,9 +32,18 @@ export interface SnapshotStore {
 }
 
 /** Keeps the snapshots of one file. */
-export function createStore(options: ResolvedOptions): SnapshotStore {
+export function createStore(
+  options: ResolvedOptions,
+  start: typeof startWorker = startWorker,
+): SnapshotStore {
   const { file, tempDir, acquireMs, logger } = options;
-  const worker = startWorker();
+  /** Without the thread nothing protects the pages of live snapshots: they are given up, and a new thread begins. */
+  const onFailure = (error: Error): void => {
+    logger.error({ err: error }, 'snapshot: the worker failed, a new one is started');
+    for (const snapshot of snapshots.filter((each) => each.live)) void drop(snapshot);
+    if (!closed) worker = start(onFailure);
+  };
+  let worker = start(onFailure);
   const boot = randomBytes(6).toString('hex');
   let snapshots: Snapshot[] = [];
   let acquiring: { readonly version: string | undefined; readonly promise: Promise<Snapshot> } | undefined;
@@ -48,12 +57,24 @@ export function createStore(options: ResolvedOptions): SnapshotStore {
 
   const version = async (): Promise<string | undefined> => {
     if (options.dataVersion !== undefined) {
-      const value = await options.dataVersion();
+      const value = await askVersion(options.dataVersion);
       // Only what may stand in an entity tag, and no dot: the last dot ends the version.
       return value === undefined ? undefined : encodeURIComponent(String(value)).replaceAll('.', '%2E');
     }
     const answer = await worker.ask<{ version: string }>({ op: 'version', file });
     return `${boot}-${answer.version}`;
+  };
+
+  /** A version that can't be had is not known: the download works, there is only no 304. */
+  const askVersion = async (
+    ask: NonNullable<ResolvedOptions['dataVersion']>,
+  ): Promise<string | number | undefined> => {
+    try {
+      return await ask();
+    } catch (error) {
+      logger.warn({ err: error }, 'snapshot: the data version is not known');
+      return undefined;
+    }
   };
 
   const give = (snapshot: Snapshot): Lease => {
@@ -118,15 +139,17 @@ export function createStore(options: ResolvedOptions): SnapshotStore {
 
   const acquire = async (forVersion: string | undefined): Promise<Snapshot> => {
     if (watch === undefined) walBase = await walBytes();
+    // Before: should the file be replaced meanwhile, the next client sees that it has been.
+    const inode = (await stat(file, { bigint: true }).catch(() => undefined))?.ino ?? 0n;
     const snapshot = await acquireSnapshot(
-      { file, tempDir, acquireMs, worker, descriptors, logger },
+      { file, tempDir, acquireMs, worker, descriptors },
       forVersion ?? `unknown-${randomBytes(6).toString('hex')}`,
     );
     if (closed) {
       await snapshot.close();
       throw new Error('the snapshot handler is closed');
     }
-    inodes.set(snapshot, (await stat(file, { bigint: true }).catch(() => undefined))?.ino ?? 0n);
+    inodes.set(snapshot, inode);
     snapshots.push(snapshot);
     watch ??= setInterval(() => void checkWal(), WAL_CHECK_MS).unref();
     for (const idle of snapshots.slice(0, -1)) {

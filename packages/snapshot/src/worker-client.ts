@@ -7,17 +7,21 @@ export interface WorkerClient {
   ask<T>(question: WorkerQuestion): Promise<T>;
   /** Releases everything that the worker holds and ends it. */
   close(): Promise<void>;
+  /** Ends it in the middle of whatever it does. */
+  kill(): Promise<void>;
 }
 
-/** Starts a worker; it keeps no process alive by itself. */
-export function startWorker(): WorkerClient {
+/** Starts a worker; it keeps no process alive by itself. `onFailure` is called when it ends without being told to. */
+export function startWorker(onFailure?: (error: Error) => void): WorkerClient {
   const script = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
   const worker = new Worker(new URL(script, import.meta.url));
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let lastId = 0;
   let ended: Error | undefined;
+  let closing = false;
 
   const end = (error: Error): void => {
+    if (ended === undefined && !closing) onFailure?.(error);
     ended ??= error;
     for (const { reject } of waiting.values()) reject(ended);
     waiting.clear();
@@ -52,15 +56,20 @@ export function startWorker(): WorkerClient {
 
   const close = async (): Promise<void> => {
     if (ended !== undefined) return;
+    closing = true;
     await ask({ op: 'close' }).catch(() => undefined);
     await worker.terminate();
   };
-  return { ask, close };
+  const kill = async (): Promise<void> => {
+    closing = true;
+    await worker.terminate();
+  };
+  return { ask, close, kill };
 }
 
 function workerError(message: string, code: string | undefined): SnapshotError {
   if (code === 'ENOENT') return new SnapshotError('SNAPSHOT_SOURCE_MISSING', message);
-  if (code === 'ENOSPC' || /database or disk is full/.test(message)) {
+  if (code === 'ENOSPC' || /disk is full/.test(message)) {
     return new SnapshotError('SNAPSHOT_DISK_FULL', message);
   }
   if (/file is not a database/.test(message)) return new SnapshotError('SNAPSHOT_SOURCE_INVALID', message);

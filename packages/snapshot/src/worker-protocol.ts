@@ -21,7 +21,6 @@ export type WorkerQuestion =
   | { readonly op: 'acquire'; readonly file: string; readonly timeoutMs: number }
   | { readonly op: 'release'; readonly held: number }
   | { readonly op: 'size' | 'version' | 'check'; readonly file: string }
-  | { readonly op: 'vacuum'; readonly file: string; readonly destination: string }
   | { readonly op: 'hash'; readonly source: PageSource; readonly bytes: number; readonly pageSize: number }
   | { readonly op: 'close' };
 
@@ -30,17 +29,16 @@ export type WorkerAnswer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: string; readonly code?: string };
 
-/** A read transaction that the worker holds, or why there is none. */
-export type Acquired =
-  | {
-      readonly kind: 'held';
-      readonly held: number;
-      readonly identity: FileIdentity;
-      readonly pages: number;
-      readonly pageSize: number;
-      readonly overlay?: Overlay;
-    }
-  | { readonly kind: 'impossible'; readonly reason: string };
+/** A read transaction that the worker holds. */
+export interface Acquired {
+  readonly held: number;
+  readonly identity: FileIdentity;
+  readonly pages: number;
+  readonly pageSize: number;
+  readonly overlay?: Overlay;
+  /** Writers wait for it (no WAL): it must not be held longer than a copy takes. */
+  readonly blocking: boolean;
+}
 
 /** Hashes of a snapshot. */
 export interface Hashes {

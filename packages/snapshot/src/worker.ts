@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
@@ -7,6 +7,9 @@ import { readOverlay, walSalts, type Overlay } from './wal.ts';
 import type { Acquired, FileIdentity, WorkerRequest } from './worker-protocol.ts';
 
 // Everything that SQLite does synchronously happens on this thread, so that the caller's event loop goes on serving.
+
+/** How long the last resort waits for the write lock, at a time. */
+const LOCK_MS = 1000;
 
 interface Held {
   readonly connection: DatabaseSync;
@@ -42,8 +45,6 @@ async function answer(request: WorkerRequest): Promise<unknown> {
       return size(request.file);
     case 'version':
       return version(request.file);
-    case 'vacuum':
-      return vacuum(request.file, request.destination);
     case 'hash':
       return hashPages(request.source, request.bytes, request.pageSize);
     case 'check':
@@ -95,34 +96,24 @@ function checkpoint(connection: DatabaseSync): Checkpoint {
   return { busy: row.busy, log: row.log, checkpointed: row.checkpointed };
 }
 
-/**
- * Opens a read transaction and finds out where its pages are.
- *
- * Frozen: after BEGIN and the first read all frames of the WAL are in the database file. As no checkpoint moves
- * frames past the mark of a reader, the last frame is this reader's mark: the file is the snapshot, and stays
- * so until the transaction ends.
- *
- * Overlay: some frames could not be moved (an older reader holds them back), but the WAL ended at the same frame
- * before BEGIN and after the first read, so that is the mark. Pages with a frame up to it are read from
- * the WAL, which cannot start over while this reader uses it; all others from the file, where no
- * checkpoint touches them.
- */
+/** A read transaction is opened here, and it is found out where its pages are: see `attempt`. */
 async function acquire(file: string, timeoutMs: number): Promise<Acquired> {
   const deadline = performance.now() + timeoutMs;
   const identity = identify(file);
   const asker = control(file);
-  if (journalMode(asker) !== 'wal') return { kind: 'impossible', reason: 'the database is not in WAL mode' };
+  const wal = journalMode(asker) === 'wal';
   const connection = open(file);
   try {
     for (;;) {
-      const found = attempt(file, asker, connection);
+      const late = performance.now() >= deadline;
+      const found = wal ? attempt(file, asker, connection, late) : attemptJournal(connection, late);
       if (found !== undefined) {
-        if (!same(identity, identify(file))) return refuse(connection, 'the database was replaced meanwhile');
+        if (!same(identity, identify(file))) throw new Error('the database was replaced meanwhile');
         const id = ++lastId;
         held.set(id, { connection });
-        return { kind: 'held', held: id, identity, ...found };
+        return { held: id, identity, blocking: !wal, ...found };
       }
-      if (performance.now() > deadline) return refuse(connection, 'writers were too busy');
+      if (performance.now() > deadline + LOCK_MS * 4) throw new Error('the database is locked');
       // A different wait each time, so as not to keep step with a writer that commits at a steady pace.
       await delay(1 + Math.random() * 4);
     }
@@ -132,18 +123,40 @@ async function acquire(file: string, timeoutMs: number): Promise<Acquired> {
   }
 }
 
-/** One attempt; undefined when a writer came in between, or held a lock. */
+interface Found {
+  readonly pages: number;
+  readonly pageSize: number;
+  readonly overlay?: Overlay;
+}
+
+/**
+ * One attempt; undefined when a writer came in between, or held a lock.
+ *
+ * Frozen: after BEGIN and the first read all frames of the WAL are in the database file. As no checkpoint moves
+ * frames past the mark of a reader, the last frame is this reader's mark: the file is the snapshot, and stays
+ * so until the transaction ends.
+ *
+ * Overlay: some frames could not be moved (an older reader holds them back), but the WAL ended at the same frame
+ * before BEGIN and after the first read, so that is the mark. Pages with a frame up to it are read from
+ * the WAL, which cannot start over while this reader uses it; all others from the file, where no
+ * checkpoint touches them.
+ *
+ * A writer that commits in between makes both unproven. With `late`, writers are kept out for the moment that
+ * it takes, so that it ends also when they never pause.
+ */
 function attempt(
   file: string,
   asker: DatabaseSync,
   connection: DatabaseSync,
-): { pages: number; pageSize: number; overlay?: Overlay } | undefined {
+  late: boolean,
+): Found | undefined {
   const wal = `${file}-wal`;
+  const lock = late ? new DatabaseSync(file, { timeout: LOCK_MS }) : undefined;
   try {
+    lock?.exec('BEGIN IMMEDIATE');
     const before = checkpoint(asker);
     const salts = walSalts(wal);
-    connection.exec('BEGIN');
-    connection.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get();
+    begin(connection);
     const after = checkpoint(asker);
     const known = before.busy === 0 && after.busy === 0;
     const frozen = known && after.log === after.checkpointed;
@@ -153,23 +166,45 @@ function attempt(
       before.checkpointed <= after.checkpointed &&
       salts !== undefined &&
       salts === walSalts(wal);
-    if (frozen || still) {
-      const pages = number(connection, 'page_count');
-      const pageSize = number(connection, 'page_size');
-      return frozen
-        ? { pages, pageSize }
-        : { pages, pageSize, overlay: readOverlay(wal, after.log, pageSize, pages) };
+    if (frozen) return sizes(connection);
+    if (still) {
+      const found = sizes(connection);
+      return { ...found, overlay: readOverlay(wal, after.log, found.pageSize, found.pages) };
     }
   } catch (error) {
-    if (!/database is locked|SQLITE_BUSY/.test(String(error))) throw error;
+    if (!isBusy(error)) throw error;
+  } finally {
+    lock?.close();
   }
   if (connection.isTransaction) connection.exec('ROLLBACK');
   return undefined;
 }
 
-function refuse(connection: DatabaseSync, reason: string): Acquired {
-  connection.close();
-  return { kind: 'impossible', reason };
+/** With a rollback journal nobody writes to the file while a reader has its shared lock. */
+function attemptJournal(connection: DatabaseSync, late: boolean): Found | undefined {
+  try {
+    if (late) connection.exec(`PRAGMA busy_timeout = ${String(LOCK_MS)}`);
+    begin(connection);
+    return sizes(connection);
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+  }
+  if (connection.isTransaction) connection.exec('ROLLBACK');
+  return undefined;
+}
+
+/** BEGIN alone takes no lock and no mark: the first read does. */
+function begin(connection: DatabaseSync): void {
+  connection.exec('BEGIN');
+  connection.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get();
+}
+
+function sizes(connection: DatabaseSync): Found {
+  return { pages: number(connection, 'page_count'), pageSize: number(connection, 'page_size') };
+}
+
+function isBusy(error: unknown): boolean {
+  return /database is locked|SQLITE_BUSY/.test(String(error));
 }
 
 function number(connection: DatabaseSync, pragma: string): number {
@@ -187,7 +222,14 @@ function release(id: number): void {
   if (snapshot === undefined) return;
   held.delete(id);
   snapshot.connection.close();
-  for (const { connection } of controls.values()) checkpoint(connection);
+  for (const { connection } of controls.values()) {
+    try {
+      checkpoint(connection);
+    } catch (error) {
+      // Not ours to report: a writer that checkpoints next meets the same fault and says so.
+      if (!isBusy(error) && !/disk|readonly/i.test(String(error))) throw error;
+    }
+  }
 }
 
 function size(file: string): { bytes: number } {
@@ -197,18 +239,6 @@ function size(file: string): { bytes: number } {
 
 function version(file: string): { version: string } {
   return { version: String(number(control(file), 'data_version')) };
-}
-
-/** The way that always ends: a compacted copy, made in one read transaction. */
-function vacuum(file: string, destination: string): void {
-  // The file must be there and empty; made by us, so that nobody else can read it.
-  closeSync(openSync(destination, 'wx', 0o600));
-  const connection = new DatabaseSync(file, { enableForeignKeyConstraints: false, timeout: 10_000 });
-  try {
-    connection.prepare('VACUUM INTO ?').run(destination);
-  } finally {
-    connection.close();
-  }
 }
 
 function check(file: string): { problem: string | undefined } {
