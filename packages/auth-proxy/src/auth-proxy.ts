@@ -70,7 +70,7 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
   const ownPaths = new Set(options.allowAnyone ? [] : [`${basePath}/sign-in`, `${basePath}/sign-out`]);
   // A link's holder gets no further than its page, so never here.
   const ownPathsInside = new Set(
-    links === undefined ? [] : [`${basePath}/links`, `${basePath}/links/revoke`],
+    links === undefined || options.allowAnyone ? [] : [`${basePath}/links`, `${basePath}/links/revoke`],
   );
 
   /** Lets in or says why not. A request that was let in stays in. */
@@ -110,8 +110,8 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
   const showOwnPage = async (req: IncomingMessage, res: ServerResponse, visit: Visit): Promise<void> => {
     visit.outcome = 'own';
     const problem = await ownPages(req, res);
-    if (problem !== undefined)
-      refuse(req, res, visit, { outcome: 'malformed', status: 400, reason: problem });
+    if (problem === undefined) return;
+    refuse(req, res, visit, { outcome: 'malformed', status: 400, reason: problem });
   };
 
   /** Runs every check, answers our own pages, and calls `enter` for who may go on. */
@@ -122,13 +122,7 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
   ): Promise<void> => {
     const { visit, refusal } = arrivals.withResponse(req, res);
     if (refusal !== undefined) return refuse(req, res, visit, refusal);
-    if (ownPaths.has(visit.target.path)) {
-      visit.outcome = 'own';
-      const problem = await ownPages(req, res);
-      if (problem !== undefined)
-        refuse(req, res, visit, { outcome: 'malformed', status: 400, reason: problem });
-      return;
-    }
+    if (ownPaths.has(visit.target.path)) return showOwnPage(req, res, visit);
     if (!visit.open) {
       const refused = await admit(req, visit);
       if (res.destroyed) return;

@@ -47,9 +47,9 @@ export function createExchange(parts: {
     const mayKeep = key !== undefined && cache?.mayKeep(response) === true;
     // What one person may see must not lie in a cache for all on the way.
     headers['cache-control'] = privately(headers['cache-control']);
-    if (mayKeep) cache?.keep(key, response);
     mergeHeader(response, res, 'set-cookie');
     mergeHeader(response, res, 'content-security-policy');
+    if (mayKeep) cache?.keep(key, response);
     headers.connection = res.shouldKeepAlive ? 'keep-alive' : 'close';
     return true;
   };

@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { pino, type Logger } from 'pino';
 import type { Authenticator, Identity } from './authenticators/authenticator.ts';
 import { AuthProxyError } from './errors.ts';
@@ -128,18 +129,14 @@ export interface Counters {
 }
 
 /** Fits express 5, connect, and a plain `http.createServer` listener. */
-export type Handler = (
-  req: IncomingMessage,
-  res: import('node:http').ServerResponse,
-  next?: (error?: unknown) => void,
-) => void;
+export type Handler = (req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void) => void;
 
 /** What {@link createAuthProxy} returns. */
 export interface AuthProxy {
   /** Checks, authenticates, serves sign-in and sign-out, and proxies everything else. Mount it last. */
   readonly handler: Handler;
   /** For `server.on('upgrade', …)`: checks and authenticates a websocket, then connects it. */
-  readonly upgrade: (req: IncomingMessage, socket: import('node:stream').Duplex, head: Buffer) => void;
+  readonly upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /**
    * For the caller's own routes, mounted before `handler`: runs every check (address, TLS rule, path hygiene,
    * security headers, guess limits, session, credentials) and calls `next` for who is let in and for open

@@ -55,6 +55,20 @@ describe('answers from memory', () => {
     expect(door.counters().requests).toMatchObject({ proxied: 4, cached: 2 });
   });
 
+  test('from memory it carries the same headers as from the upstream', async () => {
+    const { get, door } = await cached((_req, res) => {
+      res.writeHead(200, { 'content-security-policy': "default-src 'none'", 'x-own': '1', server: 'x' });
+      res.end('x');
+    });
+    const fresh = (await get('/stripe')).headers;
+    const kept = (await get('/stripe')).headers;
+    expect(door.counters().requests.cached).toBe(1);
+    expect(fresh['content-security-policy']).toMatch(/^default-src 'self'.*, default-src 'none'$/);
+    for (const name of ['content-security-policy', 'x-own', 'server', 'cache-control', 'x-frame-options']) {
+      expect([name, kept[name]]).toEqual([name, fresh[name]]);
+    }
+  });
+
   test('nobody gets an answer from memory without credentials', async () => {
     const { get } = await cached();
     await get('/stripe');

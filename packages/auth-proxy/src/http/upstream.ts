@@ -97,10 +97,7 @@ export function createUpstream(address: string, timeoutMs: number, hooks: Upstre
   return {
     hosts: new Set(url === undefined ? ['localhost'] : [url.host]),
     web: (req, res) => void proxy(req, res),
-    upgrade: (req, socket, head) => {
-      // A websocket needs a connection of its own; with a pooling agent Node would keep it in the pool's count.
-      proxy.upgrade(req, socket as Socket, head);
-    },
+    upgrade: (req, socket, head) => proxy.upgrade(req, socket as Socket, head),
     close: () => agent.destroy(),
   };
 }
