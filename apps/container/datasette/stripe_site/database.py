@@ -1,6 +1,7 @@
 """The mirrored file as Datasette's database `stripe`: read only, and allowed not to exist yet."""
 
 import asyncio
+import logging
 import os
 import re
 import sqlite3
