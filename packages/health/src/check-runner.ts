@@ -83,7 +83,6 @@ export function createCheckRunner(
       },
       Math.min(timeoutMs, longestTimerMs),
     );
-    limitTimer.unref();
     const onAbort = (): void => {
       late.resolve({ status: 'fail', message: 'Closed' });
     };

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { alive, child, pidIn, tempDir, waitFor } from '../test/kit.ts';
 import type { ServiceOptions } from './index.ts';
 
@@ -50,4 +50,22 @@ test('a Node child can also end itself when the IPC channel closes', async () =>
   const pid = await pidIn(join(dir, 'a'));
   program.kill('SIGKILL');
   await waitFor('it to be gone', () => !alive(pid));
+});
+
+test('a program that awaits the stop as its last act comes to its end', async () => {
+  const index = fileURLToPath(new URL('index.ts', import.meta.url));
+  const script = `import { createSupervisor } from ${JSON.stringify(index)};
+    for (let turn = 0; turn < 30; turn += 1) {
+      const supervisor = createSupervisor({ services: { a: { command: '/bin/sleep', args: ['600'] } } });
+      await supervisor.start();
+      await supervisor.stop();
+    }
+    console.log('the end');`;
+  const program = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  program.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const code = await new Promise((resolve) => program.once('close', resolve));
+  expect([text, code]).toEqual(['the end\n', 0]);
 });

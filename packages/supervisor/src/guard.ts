@@ -85,6 +85,8 @@ export function createGuard(logger: Logger): Guard {
         running.once('error', () => {
           resolve();
         });
+        // Nothing else may be left to keep the program alive until the answer comes.
+        running.ref();
         running.stdin?.end('bye\n');
       });
       return closed;

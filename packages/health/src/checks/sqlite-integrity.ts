@@ -25,7 +25,7 @@ export function sqliteIntegrity(options: SqliteIntegrityOptions): Check {
     componentType: 'datastore',
     async run({ signal, monotonic }): Promise<CheckResult> {
       if (first && options.initialDelayMs !== undefined) {
-        await delay(options.initialDelayMs, undefined, { signal });
+        await delay(options.initialDelayMs, undefined, { signal, ref: false });
       }
       first = false;
       if (!existsSync(options.file))
