@@ -7,7 +7,9 @@ import { waitFor } from '../test/kit.ts';
 
 test('the block of the README works as it stands', async () => {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const [, block = ''] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [, block = ''] = /```ts\n([\s\S]*?)```/.exec(readme) ?? [];
+  const [, answered = ''] = /^\$ curl .*\n(\{.*\})$/m.exec(readme) ?? [];
   // Inside the package, so that it finds itself by its name.
   const dir = mkdtempSync(join(root, 'test', 'readme-'));
   onTestFinished(() => {
@@ -15,7 +17,7 @@ test('the block of the README works as it stands', async () => {
   });
   const script = join(dir, 'block.ts');
   const port = "server.on('listening', () => console.log((server.address() as { port: number }).port));";
-  writeFileSync(script, block.replace('8080', "0, '127.0.0.1'") + port);
+  writeFileSync(script, block.replace('8080', "0, '127.0.0.1'").replace('8001', '1') + port);
   const program = spawn(process.execPath, ['--conditions=@datasette-stripe/source', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -30,6 +32,7 @@ test('the block of the README works as it stands', async () => {
   expect((await get('/live')).status).toBe(200);
   expect((await get('/ready')).status).toBe(503);
   expect((await get('/')).status).toBe(404);
+  expect(await (await get('/health.json')).json()).toEqual(JSON.parse(answered));
   const answer = (await (await get('/health.json', { authorization: 'Bearer let-me-see' })).json()) as {
     readonly items: Readonly<Record<string, unknown>>;
   };

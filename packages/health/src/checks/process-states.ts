@@ -18,7 +18,7 @@ export function processStates(options: ProcessStatesOptions): Check {
     pass.includes(state) ? 'pass' : warn.includes(state) ? 'warn' : 'fail';
 
   return {
-    ...timing(options, { intervalMs: 1_000, timeoutMs: 1_000 }),
+    ...timing(options, { intervalMs: 1_000 }),
     componentType: 'component',
     run({ now }): CheckResult {
       const listed = options.list();
