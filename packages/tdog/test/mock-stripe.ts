@@ -54,12 +54,17 @@ export function idFor(table: string): string {
 }
 
 /** Starts the server on a free port of loopback. */
-export async function startMockStripe(make: MakeObject): Promise<MockStripe> {
+export async function startMockStripe(
+  make: MakeObject,
+  first: (path: string, response: http.ServerResponse) => boolean = () => false,
+): Promise<MockStripe> {
   const asked = new Set<string>();
   const refused: string[] = [];
   const server = http.createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost');
     asked.add(url.pathname);
+    // A fault instead of an answer.
+    if (first(url.pathname, response)) return;
     const answer = (status: number, body: unknown): void => {
       if (status >= 400) refused.push(`${status} ${request.url ?? ''}`);
       response.writeHead(status, { 'content-type': 'application/json', 'request-id': 'req_mock' });

@@ -1,0 +1,230 @@
+import { getEventListeners } from 'node:events';
+import { afterEach, expect, test } from 'vitest';
+
+import { createSync, type StripeEvent } from '../src/index.ts';
+import { createKit, dump, query, row, until, type Kit } from './kit.ts';
+import { fullObject, startMockStripe } from './mock-stripe.ts';
+
+// What other mirrors of Stripe fell into, one test each.
+
+let kit: Kit;
+afterEach(() => kit.close());
+
+interface Stripe {
+  id: string;
+  object: string;
+  [name: string]: unknown;
+}
+const first = (kind: string): Stripe => kit.emulator.state.all(kind)[0] as Stripe;
+let serial = 0;
+const event = (type: string, object: Stripe, created: number): StripeEvent => ({
+  id: `evt_made_${(serial += 1)}`,
+  object: 'event',
+  type,
+  created,
+  api_version: '2026-08-26.dahlia',
+  livemode: false,
+  data: { object },
+});
+const now = (): number => Math.floor(Date.now() / 1_000);
+
+test('nothing is left hanging on the abort signal after a run', async () => {
+  kit = await createKit({ source: { synthetic: 20 } });
+  const stop = new AbortController();
+  await createSync(kit.options()).run(stop.signal);
+  expect(getEventListeners(stop.signal, 'abort').length).toBeLessThanOrEqual(2);
+});
+
+test('429s go through the limiter: a low limit costs few refusals and everything arrives', async () => {
+  kit = await createKit({ source: { synthetic: 40 }, faults: { requestsPerSecond: 30, retryAfterSeconds: 0 } });
+  const result = await kit.run({ maxRequestsPerSecond: 60 });
+  expect(query(kit.path(), 'SELECT count(*) AS n FROM customers')[0]?.['n']).toBe(40);
+  const pages = result.tables.reduce((sum, table) => sum + table.pages, 0);
+  expect(result.requests).toBeLessThan(pages * 1.5 + 30);
+});
+
+test.each(['global-rate', 'endpoint-rate', 'global-concurrency', 'endpoint-concurrency', 'resource-specific', 'lock_timeout'] as const)(
+  'a share of 429 %s is survived',
+  async (reason) => {
+    kit = await createKit({ source: { synthetic: 8 }, faults: { rateLimited: { rate: 0.15, reason } } });
+    const result = await kit.run();
+    expect(result.tables.every((table) => table.state === 'done')).toBe(true);
+    expect(query(kit.path(), 'SELECT count(*) AS n FROM customers')[0]?.['n']).toBe(8);
+  },
+);
+
+test('a storm of 500s, 503s and connections reset in the middle of a body is waited out', async () => {
+  kit = await createKit({
+    source: { synthetic: 8 },
+    faults: { serverError: { rate: 0.15, status: 503 }, resetMidBody: 0.1 },
+  });
+  const broken = await kit.run();
+  expect(broken.tables.every((table) => table.state === 'done')).toBe(true);
+  kit.emulator.setFaults({});
+  await kit.run({ file: kit.path('fresh.sqlite') });
+  expect(dump(kit.path())).toEqual(dump(kit.path('fresh.sqlite')));
+});
+
+test('a 200 that is no JSON, a truncated one and a 502 page are no end of anything', async () => {
+  kit = await createKit({ source: { empty: true } });
+  let faults = 0;
+  const mock = await startMockStripe(
+    (table) => (table.object === 'event' ? undefined : fullObject(table)),
+    (path, response) => {
+      if (path !== '/v1/customers' || faults >= 4) return false;
+      faults += 1;
+      if (faults === 1) response.end('<html>a proxy says hello</html>');
+      else if (faults === 2) {
+        response.writeHead(200, { 'content-length': '1000' });
+        response.write('{"object":"list"');
+        response.destroy();
+      } else if (faults === 3) {
+        response.writeHead(502);
+        response.end('<h1>Bad gateway</h1>');
+      } else response.end('null');
+      return true;
+    },
+  );
+  try {
+    await kit.run({ stripe: { secretKey: kit.key, apiBase: mock.url }, tables: ['customers'] });
+    expect(faults).toBe(4);
+    expect(query(kit.path(), 'SELECT count(*) AS n FROM customers')[0]?.['n']).toBe(1);
+  } finally {
+    await mock.close();
+  }
+});
+
+test('a change during the download arrives although its page was read before', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const one = first('customer');
+  await createSync(
+    kit.options({
+      onTableDone: (_db, table) => {
+        if (table === 'customers') kit.emulator.state.emit('customer.updated', { ...one, name: 'Meanwhile' });
+      },
+    }),
+  ).run();
+  expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Meanwhile');
+});
+
+test('an invoice with 250 lines has 250 lines', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const invoice = first('invoice');
+  const lines = invoice['lines'] as { data: Stripe[] };
+  const [line] = lines.data;
+  const data = Array.from({ length: 250 }, (_, index) => ({ ...line, id: `il_many_${index}` }));
+  kit.emulator.state.put({ ...invoice, lines: { ...lines, data, has_more: false, total_count: 250 } });
+  await kit.run();
+  expect(query(kit.path(), 'SELECT count(*) AS n FROM invoice_line_items WHERE invoice = ?', invoice.id)[0]?.['n']).toBe(250);
+});
+
+test('a delete event of a type that nobody listed deletes and never inserts', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const one = first('payment_method');
+  const unknown = { ...one, id: 'pm_never_seen' };
+  kit.emulator.state.emit('payment_method.exploded.deleted', one);
+  kit.emulator.state.emit('payment_method.exploded.deleted', unknown);
+  await kit.run();
+  expect(row(kit.path(), 'payment_methods', one.id)).toBeUndefined();
+  expect(row(kit.path(), 'payment_methods', 'pm_never_seen')).toBeUndefined();
+});
+
+test('a stale delete does not delete a newer row', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
+  const one = first('customer');
+  sync.applyEvent(event('customer.updated', { ...one, name: 'Newer' }, now()));
+  await until(() => row(kit.path(), 'customers', one.id)?.['name'] === 'Newer');
+  sync.applyEvent(event('customer.deleted', one, now() - 100));
+  await until(() => query(kit.path(), "SELECT 1 FROM events WHERE type = 'customer.deleted'").length === 1);
+  expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Newer');
+});
+
+test('a stale update does not bring back what was deleted', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
+  const one = first('customer');
+  kit.emulator.state.remove('customer', one.id);
+  sync.applyEvent(event('customer.deleted', one, now()));
+  await until(() => row(kit.path(), 'customers', one.id) === undefined);
+  const stale = event('customer.updated', { ...one, name: 'Zombie' }, now() - 100);
+  sync.applyEvent(stale);
+  await until(() => row(kit.path(), 'events', stale.id) !== undefined);
+  expect(row(kit.path(), 'customers', one.id)).toBeUndefined();
+});
+
+test('two events of one second that come apart: Stripe is asked which one holds', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
+  const one = first('customer');
+  const second = now();
+  kit.emulator.state.put({ ...one, name: 'Truth' });
+  sync.applyEvent(event('customer.updated', { ...one, name: 'Truth' }, second));
+  await until(() => row(kit.path(), 'customers', one.id)?.['name'] === 'Truth');
+  const other = event('customer.updated', { ...one, name: 'Earlier in the second' }, second);
+  sync.applyEvent(other);
+  await until(() => row(kit.path(), 'events', other.id) !== undefined);
+  expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Truth');
+});
+
+test('an unknown enum value, event type or property drops nothing', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const one = first('customer');
+  kit.emulator.state.emit('customer.hyperspaced', { ...one, tax_exempt: 'brand_new', warp: { factor: 9 } });
+  kit.emulator.state.emit('unheard.of', { id: 'x_1', object: 'unheard_of' });
+  await kit.run();
+  const stored = row(kit.path(), 'customers', one.id);
+  expect(stored?.['tax_exempt']).toBe('brand_new');
+  expect(JSON.parse(String(stored?.['extra']))).toEqual({ warp: { factor: 9 } });
+  expect(query(kit.path(), "SELECT object_id FROM events WHERE type = 'unheard.of'")).toEqual([{ object_id: 'x_1' }]);
+});
+
+test('payment methods do not cost requests per customer', async () => {
+  kit = await createKit({ source: { synthetic: 700 } });
+  const result = await kit.run({ tables: ['customers', 'payment_methods', 'cards', 'sources'] });
+  expect(query(kit.path(), 'SELECT count(*) AS n FROM payment_methods')[0]?.['n']).toBeGreaterThanOrEqual(700);
+  expect(result.requests).toBeLessThan(40);
+});
+
+test('a full disk is waited out with nothing lost', async () => {
+  kit = await createKit({ source: { synthetic: 30 } });
+  let grow: (() => void) | undefined;
+  const sync = createSync(
+    kit.options({
+      onSchema: (db) => {
+        db.exec('PRAGMA max_page_count = 700');
+        grow = () => db.exec('PRAGMA max_page_count = 1000000');
+      },
+    }),
+  );
+  const running = sync.run();
+  await until(() => /full/.test(sync.status().trouble ?? ''));
+  grow?.();
+  await running;
+  await kit.run({ file: kit.path('fresh.sqlite') });
+  expect(dump(kit.path())).toEqual(dump(kit.path('fresh.sqlite')));
+});
+
+test('a clock that jumps a day ahead changes nothing', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  let jump = 0;
+  const sync = await kit.watch({ now: () => Date.now() + jump });
+  jump = 86_400_000;
+  const one = first('customer');
+  kit.emulator.state.emit('customer.updated', { ...one, name: 'Tomorrow' });
+  await until(() => row(kit.path(), 'customers', one.id)?.['name'] === 'Tomorrow');
+  expect(sync.status().phase).toBe('watching');
+});
+
+test('a list that keeps failing is named, and the others are complete', async () => {
+  kit = await createKit({ source: { synthetic: 5 }, faults: { serverError: { rate: 1, status: 500 }, paths: ['/v1/disputes'] } });
+  const result = await kit.run({ tables: ['customers', 'disputes'], random: () => 0 });
+  expect(result.tables.find((table) => table.table === 'disputes')?.state).toBe('failed');
+  expect(result.tables.find((table) => table.table === 'customers')?.state).toBe('done');
+}, 180_000);
