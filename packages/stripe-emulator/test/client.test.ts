@@ -279,6 +279,15 @@ describe(`the official client against ${realKey === undefined ? 'the emulator' :
     await stripe.products.update(product.id, { active: false });
   }, 180_000);
 
+  test('an event that was listed passes the signature check, a changed one does not', async () => {
+    const [event] = (await stripe.events.list({ limit: 1 })).data;
+    const payload = JSON.stringify(event);
+    const signed = { payload, secret: ['whsec', 'ofThisTest'].join('_') };
+    const header = stripe.webhooks.generateTestHeaderString(signed);
+    expect(stripe.webhooks.constructEvent(payload, header, signed.secret).id).toBe(event?.id);
+    expect(() => stripe.webhooks.constructEvent(`${payload} `, header, signed.secret)).toThrow();
+  });
+
   const webhooks = async (): Promise<void> => {
     const customer = await stripe.customers.create({ name: 'Hooked' });
     await expect
