@@ -13,6 +13,9 @@ const NAMED: Parameters = { q: ':q', limit: ':limit' };
  */
 const PROBE = 500;
 
+/** Letters of a search text that count: each costs look-ups in the index. */
+const LONGEST = 200;
+
 /**
  * The query over everything. Parameters: `:q`, the text as the user typed it, and `:limit`, rows per table.
  * Columns: `table`, `id`, `label`, `rank`; one row more than `:limit` of a table says that there are more.
@@ -21,7 +24,7 @@ export function everythingSql(tables: readonly Indexed[], { q, limit }: Paramete
   const head = `WITH search_q AS MATERIALIZED (
   SELECT q, '"' || replace(quoted, ' ', '" "') || '"' AS words, '"' || replace(quoted, ' ', '"* "') || '"*' AS beginnings,
     '"' || quoted || '"' AS part, length(q) >= 3 AS long
-  FROM (SELECT q, replace(q, '"', '""') AS quoted FROM (SELECT trim(replace(replace(replace(${q}, char(9), ' '), char(10), ' '), char(13), ' ')) AS q))
+  FROM (SELECT q, replace(q, '"', '""') AS quoted FROM (SELECT trim(substr(replace(replace(replace(${q}, char(9), ' '), char(10), ' '), char(13), ' '), 1, ${String(LONGEST)})) AS q))
 ), search_probe AS MATERIALIZED (
   SELECT rowid AS r FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT part FROM search_q) ORDER BY rowid LIMIT ${String(PROBE)}
 ), search_more AS MATERIALIZED (

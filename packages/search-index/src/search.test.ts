@@ -71,6 +71,8 @@ describe.each([
     ['not by signs alone', '@', []],
     ['not by nothing', '   ', []],
     ['not by FTS syntax', 'jenny OR nosuchword', []],
+    ['with a zero byte in it', 'jenny\0rosen', [JENNY, CARD]],
+    ['not by a text of a million letters', 'x'.repeat(1_000_000), []],
     ['not by a lone quote', '"', []],
     ['not by a wildcard', '%', []],
   ])('%s', async (_how, q, expected) => {

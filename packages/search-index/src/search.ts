@@ -11,8 +11,10 @@ export function search(db: SqliteDatabase, text: string, options: SearchOptions 
   if (text.trim() === '' || !hasState(db)) return [];
   const tables = readState(db).filter((t) => t.state === 'ready');
   const sql = everythingSql(tables, { q: '?1', limit: '?2' });
+  // SQLite's own functions would take a zero byte for the end.
+  const typed = text.replaceAll('\0', ' ');
   const groups = new Map<string, SearchHit[]>();
-  for (const hit of db.prepare(sql).all(text, limit) as SearchHit[]) {
+  for (const hit of db.prepare(sql).all(typed, limit) as SearchHit[]) {
     const hits = groups.get(hit.table);
     if (hits === undefined) groups.set(hit.table, [{ ...hit }]);
     else hits.push({ ...hit });
