@@ -4,6 +4,9 @@ import { constants, setPriority } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Wait for a lock, ms. In WAL mode there is none to wait for. */
+const busyMs = 2_000;
+
 interface Order {
   readonly file: string;
   readonly nice: number;
@@ -18,7 +21,7 @@ async function check({ file, nice, restFactor }: Order): Promise<void> {
   }
   const database = new DatabaseSync(file, {
     readOnly: true,
-    timeout: 30_000,
+    timeout: busyMs,
     enableForeignKeyConstraints: false,
   });
   const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
@@ -40,6 +43,7 @@ async function check({ file, nice, restFactor }: Order): Promise<void> {
       }
     } catch (error) {
       // Dropped since the list was made: no fault. Anything else is.
+      if (isBusy(error)) throw error;
       const text = error instanceof Error ? error.message : String(error);
       if (!text.includes('no such table')) faults.push(`${table}: ${text}`);
     }
@@ -56,5 +60,16 @@ process.once('disconnect', () => {
   // Our parent is gone: nobody wants the verdict.
   process.kill(process.pid, 'SIGKILL');
 });
-await check(JSON.parse(process.argv[2] ?? '{}') as Order);
+try {
+  await check(JSON.parse(process.argv[2] ?? '{}') as Order);
+} catch (error) {
+  if (!isBusy(error)) throw error;
+  process.send?.({ busy: true });
+}
 process.disconnect?.();
+
+/** SQLITE_BUSY and SQLITE_LOCKED, with their extended codes: nothing is known of the database then. */
+function isBusy(error: unknown): boolean {
+  const code = (error as { readonly errcode?: unknown }).errcode;
+  return typeof code === 'number' && [5, 6].includes(code & 0xff);
+}

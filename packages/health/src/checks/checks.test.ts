@@ -292,6 +292,15 @@ describe('SQLite integrity', () => {
     await expect(async () => runOnce(sqliteIntegrity({ file: path }))).rejects.toThrow('not a database');
   });
 
+  test('a database locked by its writer is not checked, and no fault', async () => {
+    const { path, db } = database();
+    db.exec('PRAGMA journal_mode = DELETE; CREATE TABLE t (a); BEGIN EXCLUSIVE;');
+    expect(await runOnce(sqliteIntegrity({ file: path }))).toMatchObject({
+      status: 'warn',
+      againInMs: 60_000,
+    });
+  });
+
   test('no database yet: looks again soon', async () => {
     const result = await runOnce(sqliteIntegrity({ file: join(tempDir(), 'none') }));
     expect(result).toMatchObject({ status: 'warn', againInMs: 10_000 });

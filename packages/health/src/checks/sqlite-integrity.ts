@@ -7,12 +7,12 @@ import { timing } from './timing.ts';
 const hourMs = 3_600_000;
 /** Until there is a database to check. */
 const retryMs = 10_000;
+const lockedRetryMs = 60_000;
 
-interface Verdict {
-  readonly done: true;
-  readonly tables: number;
-  readonly faults: readonly string[];
-}
+/** What integrity-child.ts sends. */
+type Verdict =
+  | { readonly done: true; readonly tables: number; readonly faults: readonly string[] }
+  | { readonly busy: true };
 
 /**
  * quick_check table by table in a child process of low priority; each table is a read transaction of its own, so that
@@ -28,13 +28,19 @@ export function sqliteIntegrity(options: SqliteIntegrityOptions): Check {
         await delay(options.initialDelayMs, undefined, { signal, ref: false });
       }
       first = false;
-      if (!existsSync(options.file))
+      if (!existsSync(options.file)) {
         return { status: 'warn', message: 'There is no database yet', againInMs: retryMs };
+      }
       const begun = monotonic();
-      const { tables, faults } = await checkInChild(
+      const verdict = await checkInChild(
         { file: options.file, nice: options.nice ?? 19, restFactor: options.restFactor ?? 4 },
         signal,
       );
+      if ('busy' in verdict) {
+        const message = 'The database is locked by its writer: not checked';
+        return { status: 'warn', message, againInMs: lockedRetryMs };
+      }
+      const { tables, faults } = verdict;
       const seconds = (monotonic() - begun) / 1000;
       const metrics = [
         {
@@ -78,7 +84,8 @@ function checkInChild(order: object, signal: AbortSignal): Promise<Verdict> {
       if (isVerdict(message)) resolve(message);
     });
     child.on('error', reject);
-    child.on('exit', (code, killedBy) => {
+    // Not 'exit': that may come before the last message.
+    child.on('close', (code, killedBy) => {
       const line = said.split('\n').find((text) => /\bError: /.test(text));
       const how = line?.trim() ?? (killedBy === null ? `exit code ${code ?? 0}` : killedBy);
       reject(new Error(`The integrity check ended without a verdict: ${how}`));
@@ -87,5 +94,5 @@ function checkInChild(order: object, signal: AbortSignal): Promise<Verdict> {
 }
 
 function isVerdict(message: unknown): message is Verdict {
-  return typeof message === 'object' && message !== null && 'done' in message;
+  return typeof message === 'object' && message !== null && ('done' in message || 'busy' in message);
 }
