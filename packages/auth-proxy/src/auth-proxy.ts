@@ -147,13 +147,13 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
   const upgrade: AuthProxy['upgrade'] = (req, socket, head) => {
     // Until the upstream has the socket, a reset by the client must not end the process.
     socket.on('error', () => socket.destroy());
-    const { visit, refusal } = arrivals.look(req);
-    const stop = (refused: Refusal): void => {
-      visit.outcome = refused.outcome;
-      sendReplyToSocket(socket, replies.refusal(req, visit, refused));
-      arrivals.over(req, visit, refused.status);
-    };
     const proceed = async (): Promise<void> => {
+      const { visit, refusal } = arrivals.look(req);
+      const stop = (refused: Refusal): void => {
+        visit.outcome = refused.outcome;
+        sendReplyToSocket(socket, replies.refusal(req, visit, refused));
+        arrivals.over(req, visit, refused.status);
+      };
       if (refusal !== undefined) return stop(refusal);
       if (req.method !== 'GET' || req.headers.upgrade?.toLowerCase() !== 'websocket') {
         return stop({

@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { ClientResolver } from './http/client-address.ts';
-import { parseTarget, takeParameter } from './http/target.ts';
+import type { Client, ClientResolver } from './http/client-address.ts';
+import { parseTarget, takeParameter, type Target } from './http/target.ts';
+import { LINK_PARAMETER } from './link-parameter.ts';
 import type { OpenPath } from './options.ts';
 import { hostOf, type Refusal, type Visit } from './visit.ts';
-
-/** Name of the query parameter that carries a share link. */
-export const LINK_PARAMETER = '_share';
 
 /** Looks at a request before anybody asks who it is. */
 export type Inspector = (req: IncomingMessage) => {
@@ -57,7 +55,7 @@ export function createInspector(settings: {
     if (malformed !== undefined) {
       refusal = { outcome: 'malformed', status: 400, reason: malformed };
     } else if (requireTls && !client.secure && exempt?.plainHttp !== true) {
-      refusal = insecure(req, visit);
+      refusal = insecure(req, client, target);
     } else if (!exempt && !isSafe(req) && isCrossSite(req)) {
       refusal = {
         outcome: 'crossSite',
@@ -89,7 +87,8 @@ function problemOfHeaders(req: IncomingMessage): string | undefined {
   return undefined;
 }
 
-function insecure(req: IncomingMessage, { client, target }: Visit): Refusal {
+/** `target` with its share link: the link must survive the redirect. */
+function insecure(req: IncomingMessage, client: Client, target: Target): Refusal {
   const host = hostOf(req);
   if (client.viaProxy && host !== undefined) {
     return {

@@ -185,7 +185,7 @@ describe('shareLink', () => {
     const { url } = await openDoor({
       upstream: upstream.url,
       authenticators: [staticCredentials([{ password: TOKEN }]), links],
-      guessLimits: { perDay: 3 },
+      guessLimits: { perDay: 4 },
     });
     onTestFinished(() => links.close?.());
     return { links, upstream, stateDir, get: (path, more) => send(url, { path, ...more }) };
@@ -243,13 +243,37 @@ describe('shareLink', () => {
     expect((await get('/', { headers: basic('wrong') })).status).toBe(401);
   });
 
+  test('the link reaches the upstream neither in the address nor in the Referer of what its page loads', async () => {
+    const { links, get, upstream } = await openLinkDoor();
+    const made = await links.create({ path: '/stripe', expiresAt: Date.now() + DAYS_30 });
+    await get(made.url, { headers: { referer: `http://x${made.url}` } });
+    expect(JSON.stringify(upstream.seen)).not.toContain('_share');
+    await get('/stripe', { headers: { ...basic(TOKEN), referer: 'http://x/stripe' } });
+    expect(upstream.seen.at(-1)?.headers.referer).toBe('http://x/stripe');
+  });
+
+  test.each(['%ff', '%', '%zz', '', '.', '..', 'a.b.c', '__proto__.x', 'x'.repeat(5_000)])(
+    'garbage in place of a link (%s) is an ordinary wrong request, also as an upgrade',
+    async (garbage) => {
+      const { get } = await openLinkDoor();
+      const upgrade = { connection: 'Upgrade', upgrade: 'websocket' };
+      for (const headers of [{}, upgrade]) {
+        const { status } = await get(`/stripe?_share=${garbage.slice(0, 40)}`, { headers });
+        expect([400, 401]).toContain(status);
+        expect(
+          (await get('/', { headers: { cookie: `datasette-link=${garbage}`, ...headers } })).status,
+        ).toBe(401);
+      }
+    },
+  );
+
   test('a forged link is a guess; an ended one is told so', async () => {
     let clock = Date.now();
     const { links, get } = await openLinkDoor({ now: () => clock });
     const made = await links.create({ path: '/stripe', expiresAt: clock + DAY });
     const [before = '', signature = ''] = made.url.split('.');
     const forged = `${before}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`;
-    for (const path of [forged, `${before}.`, before]) expect((await get(path)).status).toBe(401);
+    for (const path of [forged, `${before}.`, before, forged]) expect((await get(path)).status).toBe(401);
     expect((await get(forged)).status).toBe(429);
     expect((await get(made.url)).status).toBe(200);
     clock += DAY + 1;

@@ -160,10 +160,10 @@ describe('TLS and headers', () => {
       openPaths: [{ path: '/live', plainHttp: true }, { path: '/hook' }],
     });
     const told = await send(url, {
-      path: '/stripe?a=1',
+      path: '/stripe?a=1&_share=x.y',
       headers: { 'x-forwarded-proto': 'http', host: 'site.example', ...right },
     });
-    expect([told.status, told.headers.location]).toEqual([308, 'https://site.example/stripe?a=1']);
+    expect([told.status, told.headers.location]).toEqual([308, 'https://site.example/stripe?a=1&_share=x.y']);
     expect((await send(url, { headers: right })).status).toBe(403);
     expect((await send(url, { path: '/live' })).status).toBe(200);
     expect((await send(url, { path: '/hook' })).status).toBe(403);

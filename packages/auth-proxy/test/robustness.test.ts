@@ -380,7 +380,7 @@ function nonsense(random: (below: number) => number): Buffer {
     '*',
     'http://x/',
     '/a?b=%00',
-    `/_share=${bytes(3)}?_share=a.b`,
+    `/x?_share=%${random(256).toString(16)}.b`,
   ]);
   const version = pick(['HTTP/1.1', 'HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/9.9', bytes(5)]);
   const headers: string[] = [];

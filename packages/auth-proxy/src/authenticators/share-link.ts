@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AuthProxyError } from '../errors.ts';
 import { parseTarget } from '../http/target.ts';
-import { LINK_PARAMETER } from '../inspect.ts';
+import { LINK_PARAMETER } from '../link-parameter.ts';
 import { randomToken } from '../secrets.ts';
 import { openStateFile, writeAtomically } from '../state-file.ts';
 import type { Attempt, Authenticator, AuthResult } from './authenticator.ts';

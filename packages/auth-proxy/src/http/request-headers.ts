@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { LINK_PARAMETER } from '../link-parameter.ts';
 import { withoutCookies } from './cookies.ts';
 
 /** What the upstream is told about the request besides what the client sent. */
@@ -64,6 +65,8 @@ export function upstreamHeaders(
     if (cookie === undefined) delete out.cookie;
     else out.cookie = cookie;
   }
+  // A page opened by a link names its address, link and all, to everything that it loads.
+  if (out.referer?.includes(LINK_PARAMETER) === true) delete out.referer;
   out['x-forwarded-for'] = forwarding.clientAddress;
   out['x-forwarded-proto'] = forwarding.secure ? 'https' : 'http';
   if (headers.host !== undefined) out['x-forwarded-host'] = headers.host;

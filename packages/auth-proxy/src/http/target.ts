@@ -38,7 +38,7 @@ export function parseTarget(url: string): Target | { readonly problem: string } 
   return { path, search: search.replaceAll('\\', '%5C') };
 }
 
-/** Takes one parameter out of a query: its value (percent-decoded) and the query without it. */
+/** Takes one parameter out of a query: its value as it stands and the query without it. */
 export function takeParameter(search: string, name: string): { value: string | undefined; search: string } {
   if (!search.includes(name)) return { value: undefined, search };
   let value: string | undefined;
@@ -47,7 +47,7 @@ export function takeParameter(search: string, name: string): { value: string | u
     .split('&')
     .filter((pair) => {
       if (!pair.startsWith(`${name}=`)) return true;
-      value ??= decodeURIComponent(pair.slice(name.length + 1));
+      value ??= pair.slice(name.length + 1);
       return false;
     });
   return { value, search: kept.length === 0 ? '' : `?${kept.join('&')}` };
