@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { StripeObject } from '../src/index.ts';
 import { columnsOf, tables } from '../src/catalogue/catalogue.ts';
 import { running, walk, type Running } from './support.ts';
 
@@ -49,6 +50,7 @@ describe('lists', () => {
     ['an id that is not there', '/v1/customers/cus_none', 404, 'resource_missing'],
     ['a path that is not there', '/v1/unicorns', 404, undefined],
     ['an API of the past', '/v1/skus', 404, undefined],
+    ['an expansion of what is not there', '/v1/customers?expand[]=data.shoes', 400, undefined],
     ['an expansion five deep', '/v1/customers?expand[]=data.a.b.c.d.e', 400, undefined],
   ])('refuses %s', async (_, path, status, code) => {
     const got = await syn.get(path);
@@ -71,6 +73,12 @@ describe('lists', () => {
       const page = await syn.get(table.path);
       expect(page.status, table.path).toBe(200);
       expect(page.body['object'], table.path).toBe('list');
+      for (const one of page.body.data) {
+        for (const column of columnsOf(table)) {
+          if (!column.nullable)
+            expect(one[column.name] ?? null, `${table.path} ${column.name}`).not.toBeNull();
+        }
+      }
       const first = page.body.data[0];
       if (first === undefined || table.retrieve === undefined) continue;
       const got = await syn.get(table.retrieve.replace(/\{\w+\}/, first.id));
@@ -153,7 +161,8 @@ describe('filters and expansions', () => {
   });
 });
 
-test('objects have every property of the catalogue that is required, and no unknown ones', () => {
+/** What the objects lack, or have too much, against the catalogue. */
+function wrongOf(all: (object: string) => StripeObject[]): { wrong: string[]; covered: Set<string> } {
   // Known to Stripe's own client, not to its public description.
   const known = new Set([
     'charge.source',
@@ -166,7 +175,7 @@ test('objects have every property of the catalogue that is required, and no unkn
   for (const table of tables) {
     const columns = columnsOf(table);
     const names = new Set(columns.map((column) => column.name));
-    for (const object of syn.emulator.state.all(table.object)) {
+    for (const object of all(table.object)) {
       covered.add(table.table);
       for (const column of columns) {
         const value = object[column.name];
@@ -191,7 +200,12 @@ test('objects have every property of the catalogue that is required, and no unkn
       }
     }
   }
-  expect([...wrong]).toEqual([]);
+  return { wrong: [...wrong], covered };
+}
+
+test('objects have every property of the catalogue that is required, and no unknown ones', () => {
+  const { wrong, covered } = wrongOf((object) => syn.emulator.state.all(object));
+  expect(wrong).toEqual([]);
   for (const table of [
     'customers charges payment_intents invoices subscriptions subscription_items refunds disputes balance_transactions',
     'payouts products prices coupons promotion_codes payment_methods setup_intents tax_rates tax_ids credit_notes',
@@ -201,6 +215,87 @@ test('objects have every property of the catalogue that is required, and no unkn
     expect(covered, table).toContain(table);
   }
 });
+
+test('what is written is as complete as what was made up', async () => {
+  const empty = await running({});
+  const id = async (path: string, params: Record<string, string>): Promise<string> => {
+    const got = await empty.post(path, params);
+    expect(got.status, `${path} ${got.body.error?.message}`).toBe(200);
+    return String(got.body['id']);
+  };
+  const clock = await id('/v1/test_helpers/test_clocks', { frozen_time: '1780000000' });
+  const customer = await id('/v1/customers', {
+    email: 'a@b.example',
+    payment_method: 'pm_card_visa',
+    'invoice_settings[default_payment_method]': 'pm_card_visa',
+  });
+  await id('/v1/customers', { test_clock: clock });
+  await id(`/v1/customers/${customer}/tax_ids`, { type: 'eu_vat', value: 'DE123456789' });
+  await id('/v1/tax_rates', { display_name: 'VAT', percentage: '20', inclusive: 'false' });
+  const product = await id('/v1/products', { name: 'P' });
+  const price = await id('/v1/prices', {
+    product,
+    currency: 'usd',
+    unit_amount: '1000',
+    'recurring[interval]': 'month',
+  });
+  const coupon = await id('/v1/coupons', {
+    percent_off: '25',
+    duration: 'repeating',
+    duration_in_months: '3',
+  });
+  const code = await id('/v1/promotion_codes', {
+    'promotion[type]': 'coupon',
+    'promotion[coupon]': coupon,
+    code: 'SAVE',
+  });
+  const subscription = await id('/v1/subscriptions', {
+    customer,
+    'items[0][price]': price,
+    'discounts[0][promotion_code]': code,
+  });
+  await id(`/v1/subscriptions/${subscription}`, { 'items[0][price]': price, 'items[0][quantity]': '3' });
+  await id(`/v1/customers/${customer}/balance_transactions`, { amount: '-500', currency: 'usd' });
+  await id('/v1/invoiceitems', { customer, amount: '4000', currency: 'usd', description: 'Work' });
+  const invoice = await id('/v1/invoices', { customer, pending_invoice_items_behavior: 'include' });
+  await id(`/v1/invoices/${invoice}/pay`, {});
+  await id('/v1/credit_notes', { invoice, amount: '300', refund_amount: '300' });
+  await id('/v1/setup_intents', { customer, payment_method: 'pm_card_mastercard', confirm: 'true' });
+  for (const card of [
+    'pm_card_visa',
+    'pm_card_createDispute',
+    'pm_card_createIssuerFraudRecord',
+    'pm_card_riskLevelElevated',
+  ]) {
+    await id('/v1/payment_intents', {
+      amount: '2000',
+      currency: 'usd',
+      payment_method: card,
+      confirm: 'true',
+    });
+  }
+  const charge = await id('/v1/charges', { amount: '700', currency: 'usd', source: 'tok_visa' });
+  await id('/v1/refunds', { charge });
+  await id('/v1/webhook_endpoints', { url: 'http://127.0.0.1:9/', 'enabled_events[]': 'no.event' });
+  const { wrong, covered } = wrongOf((object) => empty.emulator.state.all(object));
+  expect(wrong).toEqual([]);
+  for (const table of 'discounts disputes early_fraud_warnings reviews credit_notes customer_balance_transactions invoiceitems tax_ids test_clocks webhook_endpoints setup_intents subscription_items'.split(
+    ' ',
+  )) {
+    expect(covered, table).toContain(table);
+  }
+  const lines = (empty.emulator.state.get('invoice', invoice)?.['lines'] as { data: StripeObject[] }).data;
+  const lineColumns = columnsOf(tables.find((one) => one.table === 'invoice_line_items') ?? raise());
+  for (const line of lines) {
+    for (const column of lineColumns)
+      if (!column.optional) expect(line, column.name).toHaveProperty(column.name);
+  }
+  await empty.emulator.close();
+});
+
+const raise = (): never => {
+  throw new Error('no such table');
+};
 
 const fits = (type: string, value: unknown): boolean => {
   if (type === 'i' || type === 't') return Number.isInteger(value);

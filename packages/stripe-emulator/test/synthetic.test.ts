@@ -213,6 +213,15 @@ describe('a living account', () => {
       if (silent.has(String(object['object']))) continue;
       expect(state.get(String(object['object']), String(object['id'])), key).toEqual(object);
     }
+    const balance = (await first.get('/v1/balance')).body;
+    for (const currency of ['usd', 'eur', 'gbp', 'jpy']) {
+      const total = (['available', 'pending'] as const)
+        .flatMap((name) => balance[name] as { amount: number; currency: string }[])
+        .filter((one) => one.currency === currency)
+        .reduce((n, one) => n + one.amount, 0);
+      const movements = state.all('balance_transaction').filter((one) => one['currency'] === currency);
+      expect(total, currency).toBe(sum(movements, 'net'));
+    }
     const customers = state.all('customer').map((one) => one.id);
     const { accountId, key } = first.emulator;
     await first.emulator.close();

@@ -1,4 +1,4 @@
-import { tables } from '../catalogue/catalogue.ts';
+import { columnsOf, tableOf, tables } from '../catalogue/catalogue.ts';
 import { flagDeleted, flagHidden } from '../store/layer.ts';
 import type { Store } from '../store/store.ts';
 import type { StripeObject } from '../types.ts';
@@ -156,9 +156,29 @@ export function storedLineItems(store: Store, owner: string): StripeObject[] {
 
 const maxDepth = 4;
 
-function expandAt(store: Store, owner: Record<string, unknown>, steps: readonly string[]): void {
+const known = new Map<string, ReadonlySet<string>>();
+
+/** Whether an object of this kind can have the property; what the catalogue does not know may have anything. */
+function mayHave(object: string, name: string): boolean {
+  const facts = tableOf(object);
+  if (facts === undefined || facts.columns === '') return true;
+  let names = known.get(object);
+  if (names === undefined)
+    known.set(object, (names = new Set(columnsOf(facts).map((column) => column.name))));
+  return names.has(name);
+}
+
+function expandAt(
+  store: Store,
+  owner: Record<string, unknown>,
+  steps: readonly string[],
+  path: string,
+): void {
   const [name, ...rest] = steps;
   if (name === undefined) return;
+  if (typeof owner['object'] === 'string' && owner[name] === undefined && !mayHave(owner['object'], name)) {
+    throw invalid('expand', `This property cannot be expanded (${path}).`);
+  }
   const fill = includable[`${String(owner['object'])}.${name}`];
   let value = owner[name];
   if (value == null && fill !== undefined) {
@@ -174,7 +194,8 @@ function expandAt(store: Store, owner: Record<string, unknown>, steps: readonly 
     owner[name] = value;
   }
   for (const item of Array.isArray(value) ? value : [value]) {
-    if (typeof item === 'object' && item !== null) expandAt(store, item as Record<string, unknown>, rest);
+    if (typeof item === 'object' && item !== null)
+      expandAt(store, item as Record<string, unknown>, rest, path);
   }
 }
 
@@ -191,6 +212,6 @@ export function expand(store: Store, answer: Record<string, unknown>, paths: rea
         `You cannot expand more than ${maxDepth} levels of a property. Property: ${path}`,
       );
     }
-    expandAt(store, answer, steps);
+    expandAt(store, answer, steps, path);
   }
 }

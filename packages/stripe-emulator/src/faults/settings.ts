@@ -97,6 +97,9 @@ const checks: Readonly<Record<keyof FaultSettings, Check>> = {
   deleteTestData: flag,
 };
 
+/** The names of all faults. */
+export const faultNames: readonly string[] = Object.keys(checks);
+
 /** What is wrong with settings that came from outside; nothing: they are good. */
 export function wrongFaults(value: unknown): string[] {
   if (!isHash(value)) return ['the faults must be an object'];

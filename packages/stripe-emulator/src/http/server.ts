@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Account } from '../api/context.ts';
 import type { Body } from '../api/lists.ts';
 import type { Params } from './params.ts';
-import { authenticate } from './auth.ts';
+import { authenticate, masked } from './auth.ts';
 import { Failure, invalid } from './failure.ts';
 import type { PageCache } from './page-cache.ts';
 import { parseParams } from './params.ts';
@@ -92,6 +92,18 @@ function handle(served: Served, info: RequestInfo, params: Params): Answer {
     throw new Failure(
       404,
       `Unrecognized request URL (${info.method}: ${info.path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.`,
+    );
+  }
+  const version = header(info.request, 'stripe-version');
+  if (version !== undefined && !/^\d{4}-\d\d-\d\d(\.\w+)?$/.test(version)) {
+    throw invalid('Stripe-Version', `Invalid Stripe API version: ${version}.`);
+  }
+  const other = header(info.request, 'stripe-account');
+  if (other !== undefined && other !== account.id) {
+    throw new Failure(
+      403,
+      `The provided key '${masked(info.key)}' does not have access to account '${other}' (or that account does not exist). Application access may have been revoked.`,
+      { code: 'account_invalid' },
     );
   }
   const live = !account.recorded && info.key.includes('_live_');
@@ -187,7 +199,7 @@ export function createHttpServer(served: Served, onError: (error: unknown) => vo
         'Content-Type': 'application/json',
         'Request-Id': info.id,
         'Stripe-Version': header(request, 'stripe-version') ?? served.account.apiVersion,
-        'Stripe-Account': header(request, 'stripe-account') ?? served.account.id,
+        'Stripe-Account': served.account.id,
         'Cache-Control': 'no-cache, no-store',
         ...answer.headers,
       },

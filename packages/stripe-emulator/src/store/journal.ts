@@ -204,14 +204,14 @@ export class Journal implements Layer {
 
   /** Forgets objects of a type that are older than this, and all beyond the newest `keep`. */
   prune(object: string, before: number, keep: number): void {
-    this.#version += 1;
-    this.#db.prepare('DELETE FROM objects WHERE object = ? AND created < ?').run(object, before);
-    this.#db
+    const old = this.#db.prepare('DELETE FROM objects WHERE object = ? AND created < ?').run(object, before);
+    const many = this.#db
       .prepare(
         `DELETE FROM objects WHERE object = ?1 AND (created, seq) < (SELECT created, seq FROM objects WHERE object = ?1
          ORDER BY created DESC, seq DESC LIMIT 1 OFFSET ?2)`,
       )
       .run(object, keep);
+    if (Number(old.changes) + Number(many.changes) > 0) this.#version += 1;
   }
 
   /** The types that were ever stored. */
