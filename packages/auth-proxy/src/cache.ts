@@ -6,7 +6,7 @@ import { hostOf, type Visit } from './visit.ts';
 /** Answers kept in memory for as long as the data has not changed. */
 export interface Cache {
   /** Names the answer that would do for this request; undefined when it must go upstream untouched. */
-  keyOf(req: IncomingMessage, visit: Visit): CacheKey | undefined;
+  keyOf(req: IncomingMessage, visit: Visit, user: string | undefined): CacheKey | undefined;
   /** Answers from memory: says how, or undefined when there is nothing. */
   answer(key: CacheKey, req: IncomingMessage, res: ServerResponse): 'cached' | 'notModified' | undefined;
   /** Whether the upstream lets this answer be kept, by the headers that it sent. */
@@ -66,7 +66,7 @@ export function createCache(options: Required<CacheOptions>, ownCookies: Readonl
   };
 
   return {
-    keyOf: (req, visit) => {
+    keyOf: (req, visit, user) => {
       if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
       const { headers } = req;
       if (headers.range !== undefined || headers['content-length'] !== undefined) return undefined;
@@ -81,7 +81,8 @@ export function createCache(options: Required<CacheOptions>, ownCookies: Readonl
         bytes = 0;
         version = now;
       }
-      const variant = [visit.client.secure, hostOf(req), headers.accept, headers['accept-encoding'], target];
+      const { accept, 'accept-encoding': encodings } = headers;
+      const variant = [visit.client.secure, hostOf(req), user, accept, encodings, target];
       return { name: variant.join('\n'), version: now };
     },
     answer: (key, req, res) => {

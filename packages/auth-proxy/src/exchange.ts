@@ -87,9 +87,10 @@ export function createExchange(parts: {
   };
   /** True when the answer came from memory; else the upstream is asked in a form whose answer can be kept. */
   const answerFromCache = (req: IncomingMessage, res: ServerResponse, visit: Visit): boolean => {
-    // With the user's name upstream, answers may differ by user; a link's holder is nobody we know.
-    if (cache === undefined || options.forwardUser || visit.identity?.restricted === true) return false;
-    const key = cache.keyOf(req, visit);
+    // A link's holder is nobody we know.
+    if (cache === undefined || visit.identity?.restricted === true) return false;
+    // With the user's name upstream, answers may differ by user.
+    const key = cache.keyOf(req, visit, options.forwardUser ? visit.identity?.label : undefined);
     if (key === undefined) return false;
     const how = cache.answer(key, req, res);
     if (how !== undefined) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { dependsOnDataOnly } from '../src/index.ts';
+import { dependsOnDataOnly, staticCredentials } from '../src/index.ts';
 import { basic, openDoor, send, TOKEN, until, upstreamServer } from './kit.ts';
 
 const right = basic(TOKEN);
@@ -67,6 +67,21 @@ describe('answers from memory', () => {
     for (const name of ['content-security-policy', 'x-own', 'server', 'cache-control', 'x-frame-options']) {
       expect([name, kept[name]]).toEqual([name, fresh[name]]);
     }
+  });
+
+  test('with the user’s name upstream each user has answers of their own', async () => {
+    const upstream = await upstreamServer();
+    const { url } = await openDoor({
+      upstream: upstream.url,
+      authenticators: [staticCredentials([{ password: TOKEN }, { password: 'another-long-token-0002' }])],
+      forwardUser: true,
+      cache: { dataVersion: () => 1 },
+    });
+    for (const token of [TOKEN, 'another-long-token-0002', TOKEN, 'another-long-token-0002']) {
+      const { body } = await send(url, { path: '/stripe', headers: basic(token) });
+      expect(body).toContain(`"x-forwarded-user":"token ...${token.slice(-4)}"`);
+    }
+    expect(upstream.seen).toHaveLength(2);
   });
 
   test('nobody gets an answer from memory without credentials', async () => {

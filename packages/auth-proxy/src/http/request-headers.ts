@@ -27,9 +27,51 @@ const NEVER = new Set([
   'via',
   'x-request-id',
 ]);
-// Headers by which upstreams learn who or where a client is, or what was asked: only we may write them.
-const IDENTITY =
-  /^(?:x-(?:forwarded|auth|authenticated|remote|webauth|original|rewrite|real|client|cluster|user|username|email|groups?|ssl|envoy|http-method|method|host|url|uri)(?:-|$)|remote-|x-proxy-|(?:true-client|cf|fly|fastly-client|akamai|do-connecting|x-appengine|x-azure|x-ms-client|oidc|ssl-client|x-amzn-oidc|x-goog-authenticated|tailscale|cf-access)-?)/;
+// Headers by which upstreams learn who or where a client is, or what was asked: only we may write them. Whole words:
+// `x-user` stands for x-user and x-user-id.
+const IDENTITY_WORDS = [
+  ...[
+    'auth',
+    'authenticated',
+    'client',
+    'cluster',
+    'email',
+    'envoy',
+    'forwarded',
+    'group',
+    'groups',
+    'host',
+    'http-method',
+  ],
+  ...[
+    'method',
+    'original',
+    'proxy',
+    'real',
+    'remote',
+    'rewrite',
+    'ssl',
+    'uri',
+    'url',
+    'user',
+    'username',
+    'webauth',
+  ],
+  ...['amzn-oidc', 'appengine', 'azure', 'goog-authenticated', 'ms-client'],
+].map((word) => `x-${word}`);
+const PLATFORM_WORDS = [
+  'akamai',
+  'cf',
+  'do-connecting',
+  'fastly',
+  'fly',
+  'oidc',
+  'remote',
+  'ssl-client',
+  'tailscale',
+  'true-client',
+];
+const IDENTITY = new RegExp(`^(?:${[...IDENTITY_WORDS, ...PLATFORM_WORDS].join('|')})(?:-|$)`);
 // A client must not be able to have these dropped by naming them in Connection.
 const KEEP_DESPITE_CONNECTION = new Set([
   'host',
