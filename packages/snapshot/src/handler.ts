@@ -5,6 +5,7 @@ import { createManifests } from './manifests.ts';
 import type { SnapshotHandler, SnapshotOptions, SnapshotStatus } from './options.ts';
 import { prepare } from './reply.ts';
 import { resolveOptions, type ResolvedOptions } from './resolve-options.ts';
+import { createBufferPool } from './send.ts';
 import { createStore } from './store.ts';
 
 /**
@@ -17,6 +18,7 @@ export function createSnapshotHandler(options: SnapshotOptions): SnapshotHandler
   const store = createStore(resolved);
   const manifests = createManifests(resolved);
   const limiter = createLimiter(resolved.maxBytesPerSecond);
+  const pool = createBufferPool();
   const stop = new AbortController();
   let bytesSent = 0;
   let clients = 0;
@@ -36,7 +38,7 @@ export function createSnapshotHandler(options: SnapshotOptions): SnapshotHandler
         const { snapshot } = reply.lease;
         const signal = AbortSignal.any([gone.signal, stop.signal, snapshot.dropped.signal]);
         const onSent = (bytes: number): void => void (bytesSent += bytes);
-        await reply.send({ snapshot, limiter, stallMs: resolved.stallMs, signal, onSent });
+        await reply.send({ snapshot, limiter, pool, stallMs: resolved.stallMs, signal, onSent });
       } finally {
         reply.lease.release();
       }

@@ -18,9 +18,25 @@ const STREAM_CHUNK = 256 * 1024;
 export interface SendOptions {
   readonly snapshot: Snapshot;
   readonly limiter: Limiter;
+  readonly pool: BufferPool;
   readonly stallMs: number;
   readonly signal: AbortSignal;
   readonly onSent: (bytes: number) => void;
+}
+
+/** Buffers of `LAST_CHUNK` bytes that finished downloads leave to later ones, which spares the garbage collector. */
+export interface BufferPool {
+  take(): Buffer<ArrayBuffer>;
+  give(buffer: Buffer<ArrayBuffer>): void;
+}
+
+/** Keeps up to `most` buffers. */
+export function createBufferPool(most = 8): BufferPool {
+  const free: Buffer<ArrayBuffer>[] = [];
+  return {
+    take: () => free.pop() ?? Buffer.allocUnsafeSlow(LAST_CHUNK),
+    give: (buffer) => void (free.length < most && free.push(buffer)),
+  };
 }
 
 /** Sends bytes of the snapshot as they are: one piece is read while the one before is written. */
@@ -30,41 +46,28 @@ export async function sendPlain(
   last: number,
   options: SendOptions,
 ): Promise<void> {
-  const { snapshot, signal, onSent, limiter } = options;
+  const { snapshot, signal, onSent, limiter, pool } = options;
   // Two buffers take turns. A buffer is free again when the socket has taken it, which write's callback tells.
-  const buffers = [Buffer.allocUnsafeSlow(FIRST_CHUNK), Buffer.allocUnsafeSlow(FIRST_CHUNK)];
+  const buffers = [pool.take(), pool.take()];
   let writing: Promise<void> = Promise.resolve();
   let position = first;
-  try {
-    for (let turn = 0; position <= last; turn++) {
-      const buffer = growing(buffers, turn);
-      const part = buffer.subarray(0, Math.min(buffer.length, last - position + 1));
-      await snapshot.read(part, position);
-      await limiter.take(part.length, signal);
-      await writing;
-      signal.throwIfAborted();
-      writing = write(res, part, options);
-      // Awaited a round later; until then a failure must not count as unhandled.
-      writing.catch(() => undefined);
-      onSent(part.length);
-      position += part.length;
-    }
+  for (let turn = 0; position <= last; turn++) {
+    const size = turn < 2 ? FIRST_CHUNK : LAST_CHUNK;
+    const part = (buffers[turn % 2] ?? pool.take()).subarray(0, Math.min(size, last - position + 1));
+    await snapshot.read(part, position);
+    await limiter.take(part.length, signal);
     await writing;
-  } finally {
-    // The socket may hold the last buffer until then, also after an error.
-    await writing.catch(() => undefined);
+    signal.throwIfAborted();
+    writing = write(res, part, options);
+    // Awaited a round later; until then a failure must not count as unhandled.
+    writing.catch(() => undefined);
+    onSent(part.length);
+    position += part.length;
   }
+  await writing;
+  // Not after an error: the socket may hold a buffer still.
+  for (const buffer of buffers) pool.give(buffer);
   res.end();
-}
-
-/** The buffer whose turn it is, each time larger until it is large enough. */
-function growing(buffers: Buffer<ArrayBuffer>[], turn: number): Buffer<ArrayBuffer> {
-  const index = turn % 2;
-  const size = Math.min(LAST_CHUNK, FIRST_CHUNK * 2 ** Math.floor(turn / 2));
-  const buffer = buffers[index];
-  return buffer !== undefined && buffer.length >= size
-    ? buffer
-    : (buffers[index] = Buffer.allocUnsafeSlow(size));
 }
 
 /** Resolves when the socket has taken the bytes; rejects when the client is gone or takes nothing for too long. */
