@@ -61,6 +61,10 @@ export function createSite({
     app.get(path, guard, (request: Request, response: Response) => handler(request, response));
   }
   if (webhook !== undefined) app.post('/tdog/webhook', guard, webhook);
+  else
+    app.all('/tdog/webhook', (_request, response) =>
+      reply(response, 404, 'text/plain; charset=utf-8', noWebhook),
+    );
   app.use(proxy.handler);
   app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
     logger.error({ err: error, path: request.path }, `unexpected: ${messageOf(error)}`);
@@ -69,6 +73,8 @@ export function createSite({
   });
   return app;
 }
+
+const noWebhook = 'There is no webhook here; STRIPE_WEBHOOK_SECRET switches it on.\n';
 
 const upkeep = new Set(['/tdog/live', '/tdog/ready', '/tdog/health.json', '/tdog/metrics', '/tdog/webhook']);
 
