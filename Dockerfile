@@ -53,7 +53,7 @@ RUN for script in docker/*.sh; do install -m 755 "$script" "/usr/local/bin/$(bas
 FROM base
 # sqlite3 and htop are for who opens a console on the container; the rest is what runs.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates htop libatomic1 libstdc++6 python3 sqlite3 tini \
+ && apt-get install -y --no-install-recommends ca-certificates htop libatomic1 libstdc++6 python3 sqlite3 tini tzdata \
  && apt-get clean \
  && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
 COPY --from=build /usr/local/bin /usr/local/bin

@@ -54,6 +54,8 @@ docker_kill() {
 docker_stop() {
   docker_kill
   if [[ -n $docker_run_dir ]]; then
+    # The engine leaves the mount of its own network namespace behind.
+    umount "$docker_run_dir"/exec/netns/* 2> /dev/null || true
     rm -rf "$docker_run_dir"
     docker_run_dir=''
   fi
