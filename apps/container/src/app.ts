@@ -4,19 +4,21 @@ import { createSnapshotHandler } from '@datasette-stripe/snapshot';
 import { createSupervisor } from '@datasette-stripe/supervisor';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
-import { openDataDir } from './data-dir.ts';
+import { openDataDir, type DataDir } from './data-dir.ts';
 import { checkDatasette } from './datasette.ts';
+import { setDemoAside } from './demo.ts';
 import { openDoor } from './door.ts';
 import { checkKey, endOf } from './ends.ts';
 import { linkEngine, type EngineLink } from './engine-link.ts';
-import { engineStart, servicesOf, tellEmulator } from './fleet.ts';
+import { engineStart, linkEmulator, servicesOf } from './fleet.ts';
 import { prepareGround, type Ground } from './ground.ts';
+import { ContainerError } from './errors.ts';
 import { createSiteHealth, followServices } from './health.ts';
 import { secretPattern } from './logging.ts';
 import { logTailHandler } from './routes/log-tail.ts';
 import { progressHandlers, report } from './routes/progress.ts';
 import { webhookHandler } from './routes/webhook.ts';
-import { openRunDir } from './run-dir.ts';
+import { openRunDir, type RunDir } from './run-dir.ts';
 import { listen } from './server.ts';
 import { createSite } from './site.ts';
 
@@ -46,15 +48,27 @@ export async function runApp(options: AppOptions): Promise<void> {
   const dataDir = openDataDir(config.dataDir);
   const runDir = openRunDir();
   try {
-    const ground = await prepareGround(config, dataDir, runDir, logger);
     try {
-      await serve(ground, options);
-    } finally {
-      ground.mirror.close();
+      await runOnce(options, dataDir, runDir);
+    } catch (error) {
+      if (!(error instanceof ContainerError && error.code === 'DEMO_STATE')) throw error;
+      // It is only a demo, as an older version may have left it: kept, and a new one begun.
+      const moved = setDemoAside(dataDir.root, new Date());
+      logger.warn({ folder: moved }, `${error.message}; it was moved aside and a new demo begins`);
+      await runOnce(options, dataDir, runDir);
     }
   } finally {
     runDir.close();
     dataDir.close();
+  }
+}
+
+async function runOnce(options: AppOptions, dataDir: DataDir, runDir: RunDir): Promise<void> {
+  const ground = await prepareGround(options.config, dataDir, runDir, options.logger);
+  try {
+    await serve(ground, options);
+  } finally {
+    ground.mirror.close();
   }
 }
 
@@ -92,7 +106,7 @@ async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): P
   door.key.onChange(({ state }) => {
     if (state !== 'unknown') engine.tellKey(state);
   });
-  tellEmulator(ground, supervisor);
+  const emulatorError = linkEmulator(ground, supervisor);
 
   const snapshot = createSnapshotHandler({
     file,
@@ -152,7 +166,10 @@ async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): P
         // What went wrong stands in `done`, too.
         .catch(() => undefined);
       const result = await supervisor.done;
-      if (result.reason !== 'stopped') throw endOf(result, engine, ground);
+      if (result.reason !== 'stopped') {
+        const said = result.service === 'engine' ? engine.lastError()?.message : undefined;
+        throw endOf(result, result.service === 'emulator' ? emulatorError() : said, ground);
+      }
     } finally {
       await Promise.all([supervisor.stop(), server.close()]);
     }

@@ -38,6 +38,14 @@ export function knownDemoAccount(dataDir: string): DemoAccount | undefined {
   return existsSync(file) ? { ...parse(file), stateFile } : undefined;
 }
 
+/** Makes way for a new demo. Returns where the old one is kept. */
+export function setDemoAside(dataDir: string, now: Date): string {
+  const { folder } = paths(dataDir);
+  const target = `${folder}.old-${now.toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+  renameSync(folder, target);
+  return target;
+}
+
 function paths(dataDir: string): {
   readonly folder: string;
   readonly file: string;

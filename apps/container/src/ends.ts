@@ -1,6 +1,6 @@
 import type { StripeKeyAuthenticator } from '@datasette-stripe/auth-proxy';
 import type { SupervisorResult } from '@datasette-stripe/supervisor';
-import type { EngineLink } from './engine-link.ts';
+import { demoStateExitCode } from './children/messages.ts';
 import { ContainerError, type ContainerErrorCode } from './errors.ts';
 import type { Ground } from './ground.ts';
 
@@ -34,14 +34,17 @@ const errorCodeOf: Readonly<Record<number, ContainerErrorCode>> = {
   4: 'OTHER_ACCOUNT',
 };
 
-/** Why a service that cannot go on takes everything with it. */
+/**
+ * Why a service that cannot go on takes everything with it.
+ *
+ * @param said - What the service itself said of it last.
+ */
 export function endOf(
   result: SupervisorResult,
-  engine: Pick<EngineLink, 'lastError'>,
+  said: string | undefined,
   { file, config }: Pick<Ground, 'file' | 'config'>,
 ): ContainerError {
   const { service = 'a service', exitCode } = result;
-  const said = service === 'engine' ? engine.lastError()?.message : undefined;
   // What exit codes of the original tdog mean is not known.
   const isOurs = service === 'engine' && config.tdogBin === undefined;
   const code = isOurs ? (errorCodeOf[exitCode] ?? 'FAILED') : 'FAILED';
@@ -56,6 +59,9 @@ export function endOf(
       code,
       `DATA_DIR: ${said ?? `${file} mirrors another account`}; set another folder, or that account's key`,
     );
+  }
+  if (service === 'emulator' && exitCode === demoStateExitCode) {
+    return new ContainerError('DEMO_STATE', `DATA_DIR: ${said ?? "the demo's history cannot be read"}`);
   }
   const reason = said ?? `it ended with exit code ${exitCode} again and again; see logs/${service}.log`;
   return new ContainerError(code, `${service}: ${reason}`);

@@ -1,9 +1,10 @@
-/** Why the container ends, other than by a signal. */
-export type ContainerErrorCode = 'CONFIGURATION' | 'KEY_REFUSED' | 'OTHER_ACCOUNT' | 'FAILED';
+/** Why the container ends, other than by a signal. `DEMO_STATE`: the demo's history cannot be gone on with; a new demo is begun. */
+export type ContainerErrorCode = 'CONFIGURATION' | 'KEY_REFUSED' | 'OTHER_ACCOUNT' | 'DEMO_STATE' | 'FAILED';
 
 /** What the process exits with; 0 is for a stop by signal. */
 export const exitCodes: Readonly<Record<ContainerErrorCode, number>> = {
   FAILED: 1,
+  DEMO_STATE: 1,
   CONFIGURATION: 2,
   KEY_REFUSED: 3,
   OTHER_ACCOUNT: 4,

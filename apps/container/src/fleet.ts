@@ -45,11 +45,25 @@ export function engineStart({ config, stripe, file }: Ground, restOnRefusal: boo
   };
 }
 
-/** Tells the demo's Stripe what it is to be, each time it starts. */
-export function tellEmulator({ config, demo, demoPort }: Ground, supervisor: Supervisor): void {
-  if (demo === undefined) return;
+/**
+ * Tells the demo's Stripe what it is to be, each time it starts.
+ *
+ * @returns Says why it ended, in its own words.
+ */
+export function linkEmulator(
+  { config, demo, demoPort, logger }: Ground,
+  supervisor: Pick<Supervisor, 'send' | 'onMessage'>,
+): () => string | undefined {
+  let lastError: string | undefined;
+  if (demo === undefined) return () => undefined;
   const start: EmulatorStart = { ...demo, port: demoPort, logLevel: config.logLevel };
-  supervisor.onMessage('emulator', (message) => {
-    if ('hello' in (message as FromEmulator)) supervisor.send('emulator', start);
+  supervisor.onMessage('emulator', (raw) => {
+    const message = raw as FromEmulator;
+    if ('hello' in message) supervisor.send('emulator', start);
+    else if ('fatal' in message) {
+      lastError = message.fatal.message;
+      logger.warn(`the demo's Stripe ended: ${lastError}`);
+    }
   });
+  return () => lastError;
 }

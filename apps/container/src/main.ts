@@ -3,6 +3,9 @@ import { readConfig } from './config.ts';
 import { ContainerError, exitCodes, messageOf } from './errors.ts';
 import { createLogger } from './logging.ts';
 
+/** A second signal after this is one that means it, ms. */
+const doubledMs = 1_000;
+
 /** The container's entry: environment and signals in, exit code out. */
 // A reader of our output that is gone (`| head`) ends nothing.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
@@ -22,8 +25,14 @@ async function main(): Promise<number> {
     : createLogger(config.logLevel, 'text', (line) => writeLine(2, line));
   const stop = new AbortController();
   const hurry = new AbortController();
+  let stoppedAt = 0;
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(name, () => (stop.signal.aborted ? hurry : stop).abort());
+    process.on(name, () => {
+      // Ctrl-C comes twice under npm: from the terminal, and handed on by npm.
+      if (!stop.signal.aborted) stoppedAt = Date.now();
+      else if (Date.now() - stoppedAt > doubledMs) hurry.abort();
+      stop.abort();
+    });
   }
   try {
     await runApp({ config, logger, signal: stop.signal, hurry: hurry.signal, announce });

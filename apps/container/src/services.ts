@@ -1,6 +1,7 @@
 import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceOptions } from '@datasette-stripe/supervisor';
+import { demoStateExitCode } from './children/messages.ts';
 import type { Config, StripeAccess } from './config.ts';
 
 /** Exit codes of the engine after which a restart is pointless: options, refused key, another account. */
@@ -47,6 +48,7 @@ export function emulatorService(env: Readonly<Record<string, string>>, port: num
     ...childService('emulator', env),
     ready: { type: 'tcp', host: '127.0.0.1', port },
     output: 'file',
+    finalExitCodes: [demoStateExitCode],
   };
 }
 

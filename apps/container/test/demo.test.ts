@@ -1,4 +1,5 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createEmulator } from '@datasette-stripe/stripe-emulator';
 import { afterAll, describe, expect, test } from 'vitest';
 import { startSystem, temporaryFolder, until, type System } from './system.ts';
@@ -78,6 +79,22 @@ describe('the demo', { timeout }, () => {
     expect(lines.length).toBeGreaterThan(0);
     for (const line of lines) expect(() => JSON.parse(line) as unknown).not.toThrow();
     expect(await system.stop()).toBe(0);
+  });
+
+  test('a history that this version cannot go on with is kept aside, and a new demo begins', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'demo'));
+    const old = { key: ['sk', 'test', 'oldDemo1'].join('_'), accountId: 'acct_demoold' };
+    writeFileSync(join(folder, 'demo', 'account.json'), JSON.stringify(old));
+    writeFileSync(join(folder, 'demo', 'stripe.sqlite'), 'no history of any version\n'.repeat(100));
+    const system = startSystem({ DATA_DIR: folder });
+    await system.url();
+    expect(keyOf(system)).not.toBe(old.key);
+    expect(system.stderr()).toMatch(/moved aside and a new demo begins/);
+    expect(system.stderr()).not.toMatch(/^ +at /m);
+    expect(readdirSync(folder).some((name) => name.startsWith('demo.old-'))).toBe(true);
+    expect(await system.stop()).toBe(0);
+    rmSync(folder, { recursive: true });
   });
 
   test("a real key moves the demo's file aside and begins its own", async () => {

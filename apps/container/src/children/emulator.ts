@@ -1,7 +1,9 @@
-import { createEmulator } from '@datasette-stripe/stripe-emulator';
+import { createEmulator, type EmulatorError } from '@datasette-stripe/stripe-emulator';
+import type { Logger } from 'pino';
 import type { LogLevel } from '../config.ts';
+import { messageOf } from '../errors.ts';
 import { createLogger } from '../logging.ts';
-import type { EmulatorStart, FromEmulator } from './messages.ts';
+import { demoStateExitCode, type EmulatorStart, type FromEmulator } from './messages.ts';
 import { connectParent } from './parent.ts';
 
 /** A company small enough for a container of 512 MB, and large enough for dashboards to show something. */
@@ -13,6 +15,17 @@ const liveEventsPerSecond = 0.25;
 const parent = connectParent<EmulatorStart, FromEmulator>();
 parent.onMessage((start) => {
   const logger = createLogger(start.logLevel as LogLevel, 'text', (line) => process.stdout.write(line));
+  void run(start, logger).catch((error: unknown) => {
+    const code = isEmulatorError(error) ? error.code : 'UNEXPECTED';
+    logger.error({ code }, messageOf(error));
+    parent.send({ fatal: { code, message: messageOf(error) } });
+    process.exitCode = code === 'EMULATOR_STATE' ? demoStateExitCode : 1;
+    parent.close();
+  });
+});
+parent.send({ hello: true });
+
+async function run(start: EmulatorStart, logger: Logger): Promise<void> {
   const emulator = createEmulator({
     source: { synthetic: customers, liveEventsPerSecond },
     key: start.key,
@@ -23,13 +36,10 @@ parent.onMessage((start) => {
     signal: parent.signal,
   });
   parent.signal.addEventListener('abort', () => void emulator.close().then(() => parent.close()));
-  emulator.listen().then(
-    ({ url }) => parent.send({ url }),
-    (error: unknown) => {
-      logger.error({ err: error }, 'the demo cannot start');
-      process.exitCode = 1;
-      parent.close();
-    },
-  );
-});
-parent.send({ hello: true });
+  const { url } = await emulator.listen();
+  parent.send({ url });
+}
+
+function isEmulatorError(error: unknown): error is EmulatorError {
+  return error instanceof Error && error.name === 'EmulatorError' && 'code' in error;
+}

@@ -45,4 +45,11 @@ export interface EmulatorStart {
 }
 
 /** From the emulator to main. */
-export type FromEmulator = { readonly hello: true } | { readonly url: string };
+export type FromEmulator =
+  | { readonly hello: true }
+  | { readonly url: string }
+  /** Why it ends, in one line. */
+  | { readonly fatal: { readonly code: string; readonly message: string } };
+
+/** Exit code of the emulator when its history cannot be gone on with: another start would end the same way. */
+export const demoStateExitCode = 2;
