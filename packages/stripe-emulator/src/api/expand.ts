@@ -1,4 +1,4 @@
-import { columnsOf, tableOf, tables } from '../catalogue/catalogue.ts';
+import { columnsOf, tables } from '../catalogue/catalogue.ts';
 import { flagDeleted, flagHidden } from '../store/layer.ts';
 import type { Store } from '../store/store.ts';
 import type { StripeObject } from '../types.ts';
@@ -156,16 +156,13 @@ export function storedLineItems(store: Store, owner: string): StripeObject[] {
 
 const maxDepth = 4;
 
-const known = new Map<string, ReadonlySet<string>>();
+const properties: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  tables.map((facts) => [facts.object, new Set(columnsOf(facts).map((column) => column.name))] as const),
+);
 
 /** Whether an object of this kind can have the property; what the catalogue does not know may have anything. */
 function mayHave(object: string, name: string): boolean {
-  const facts = tableOf(object);
-  if (facts === undefined || facts.columns === '') return true;
-  let names = known.get(object);
-  if (names === undefined)
-    known.set(object, (names = new Set(columnsOf(facts).map((column) => column.name))));
-  return names.has(name);
+  return properties.get(object)?.has(name) ?? true;
 }
 
 function expandAt(
