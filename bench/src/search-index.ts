@@ -224,7 +224,7 @@ function queries(file: string): void {
     const { m } = db.prepare(`SELECT max(rowid) AS m FROM ${table}`).get() as { m: number };
     return db.prepare(`SELECT * FROM ${table} WHERE rowid = ?`).get(1 + below(m)) as Record<string, string>;
   };
-  const plain = (text: string): string => text.normalize('NFD').replace(/\p{M}/gu, '').replace('ø', 'o');
+  const plain = (text: string): string => text.normalize('NFD').replace(/\p{M}/gu, '');
   const kinds: [string, () => string][] = [
     ['id', () => pick('charges')['id'] ?? ''],
     ['beginning of an id', () => (pick('invoices')['id'] ?? '').slice(0, 8)],

@@ -39,7 +39,7 @@ export async function ensureSearchIndex(
 }
 
 function resolve(options: SearchIndexOptions): { batchMs: number; pauseMs: number } {
-  const { batchMs = 25, pauseMs = 5 } = options;
+  const { batchMs = 10, pauseMs = 10 } = options;
   const faults: string[] = [];
   if (!(batchMs > 0)) faults.push(`batchMs must be above 0, got ${String(batchMs)}`);
   if (!(pauseMs >= 0)) faults.push(`pauseMs must be 0 or more, got ${String(pauseMs)}`);

@@ -58,13 +58,13 @@ export interface SearchIndexOptions {
   /**
    * How long one batch may hold the write lock while a filled table is indexed, in milliseconds.
    *
-   * @defaultValue 25
+   * @defaultValue 10
    */
   readonly batchMs?: number;
   /**
    * Pause between two batches, in milliseconds, in which other work of this thread and other writers get on.
    *
-   * @defaultValue 5
+   * @defaultValue 10
    */
   readonly pauseMs?: number;
   /** Called after each batch and when a table is done. */
