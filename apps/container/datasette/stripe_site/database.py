@@ -178,7 +178,8 @@ def startup(datasette):
     if not file:
         raise SystemExit(f"{FILE_VARIABLE} is not set: it names the SQLite file to serve")
     # The proxy logs each access, with who it was; the probes of the health checks would be most of these lines.
-    logging.getLogger("uvicorn.access").disabled = True
+    # (A filter, as uvicorn enables its loggers again when it starts.)
+    logging.getLogger("uvicorn.access").addFilter(lambda record: False)
     datasette.add_database(MirrorDatabase(datasette, os.path.abspath(file)), name=NAME)
     # Datasette adds it when it is started without a file; it would only invite SQL over nothing.
     if "_memory" in datasette.databases:
