@@ -248,7 +248,8 @@ function editor(): void {
 // Datasette's table.js reads it; stock pages set it by an inline script.
 Object.assign(globalThis, { DATASETTE_ALLOW_FACET: true });
 
-editor();
+// Deferred scripts of the page, CodeMirror among them, have run by then.
+document.addEventListener('DOMContentLoaded', editor);
 
 const fresh = document.querySelector<HTMLElement>('[data-fresh]');
 if (fresh !== null) keepFresh(JSON.parse(document.body.dataset['status'] ?? '{}') as Status, fresh);

@@ -202,7 +202,7 @@ function editor() {
     button.addEventListener('click', () => code.setValue(sqlFormatter.format(code.getValue())));
 }
 Object.assign(globalThis, { DATASETTE_ALLOW_FACET: true });
-editor();
+document.addEventListener('DOMContentLoaded', editor);
 const fresh = document.querySelector('[data-fresh]');
 if (fresh !== null)
     keepFresh(JSON.parse(document.body.dataset['status'] ?? '{}'), fresh);
