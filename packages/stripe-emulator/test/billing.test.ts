@@ -92,7 +92,16 @@ test('a trial is free, ends by itself, or at once', async () => {
   const now = await stripe.subscriptions.update(other.id, { trial_end: 'now' });
   expect([now.status, endOf(now)]).toEqual(['active', '2026-02-01']);
   expect((await stripe.invoices.retrieve(now.latest_invoice as string)).amount_paid).toBe(3000);
+  const warnings = async (): Promise<string[]> =>
+    (await stripe.events.list({ type: 'customer.subscription.trial_will_end' })).data.map(
+      (event) => (event.data.object as Stripe.Subscription).id,
+    );
+  await advance(clock.id, 2026, 0, 11);
+  expect(await warnings()).toEqual([]);
+  await advance(clock.id, 2026, 0, 13);
+  expect(await warnings()).toEqual([made.id]);
   await advance(clock.id, 2026, 0, 16);
+  expect(await warnings()).toEqual([made.id]);
   const after = await stripe.subscriptions.retrieve(made.id);
   expect([after.status, endOf(after)]).toEqual(['active', '2026-02-15']);
   const invoice = await stripe.invoices.retrieve(after.latest_invoice as string);

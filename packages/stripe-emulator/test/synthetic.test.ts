@@ -186,7 +186,7 @@ describe('a living account', () => {
     await expect
       .poll(
         () => {
-          now = Math.min(until, now + 3600_000);
+          now = Math.min(until, now + 3 * 3600_000);
           const seen = new Set(
             state
               .events()

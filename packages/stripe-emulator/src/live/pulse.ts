@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Account } from '../api/context.ts';
 import type { Events } from '../events.ts';
 import type { SyntheticBase } from '../synthetic/base.ts';
-import { Schedule } from '../write/schedule.ts';
+import { Schedule, told } from '../write/schedule.ts';
 import { Activity } from './activity.ts';
 import { AutomaticPayouts } from './payouts.ts';
 
@@ -39,7 +39,7 @@ export function createPulse(options: PulseOptions): Pulse {
   for (const object of ['subscription', 'invoice', 'payout', 'balance_transaction']) {
     for (const row of journal.walk({ object, direction: 'older' })) schedule.note(row.object());
   }
-  if (base !== undefined) wake(schedule, base, options.opened);
+  if (base !== undefined) wake(schedule, account, base, options.opened);
   const actor = { account, request: undefined, at: seconds() };
   const payouts = base && new AutomaticPayouts(actor, base);
   const activity = base && new Activity(account, base);
@@ -60,9 +60,16 @@ export function createPulse(options: PulseOptions): Pulse {
 }
 
 /** What the history left unfinished goes on. */
-function wake(schedule: Schedule, base: SyntheticBase, opened: number): void {
-  for (const { id, periodEnd } of base.running())
+function wake(schedule: Schedule, account: Account, base: SyntheticBase, opened: number): void {
+  for (const { id, periodEnd, trialEnd } of base.running()) {
     schedule.push({ at: periodEnd, object: 'subscription', id });
+    if (trialEnd === null || trialEnd <= opened) continue;
+    // The history has announced the end of trials up to its own end.
+    const warning = trialEnd - 3 * 86_400;
+    const row = base.find('subscription', id);
+    if (warning <= opened && row !== undefined) told(row.object(), account.store);
+    else schedule.push({ at: warning, object: 'subscription', id });
+  }
   const recent = opened - 45 * 86_400;
   for (const object of ['invoice', 'payout']) {
     for (const row of base.walk({ object, direction: 'older', from: recent })) schedule.note(row.object());

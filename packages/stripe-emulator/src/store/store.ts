@@ -88,7 +88,7 @@ export class Store {
 
   /** How many objects there are, by type; those of our own making left out. */
   counts(): Record<string, number> {
-    const own = new Set(['test_card', 'webhook_secret', 'payout_members', 'line_items_of']);
+    const own = new Set(['test_card', 'webhook_secret', 'payout_members', 'line_items_of', 'trial_told']);
     const types = new Set([...this.journal.types(), ...(this.#base?.types() ?? [])]);
     const counts = [...types]
       .filter((type) => !own.has(type))

@@ -247,13 +247,14 @@ export class SyntheticBase implements Layer {
   }
 
   /** The subscriptions that still run, for who lives on from here: their ids. */
-  *running(): Generator<{ id: string; periodEnd: number }> {
+  *running(): Generator<{ id: string; periodEnd: number; trialEnd: number | null }> {
     for (let owner = 0; owner < this.#options.customers; owner++) {
       const history = this.history(owner);
       for (const fact of (history.lists['subscription'] ?? []) as SubscriptionFact[]) {
         if (fact.endedAt !== null) continue;
         const periodEnd = fact.periods.at(-1)?.end ?? Infinity;
-        yield { id: this.#ids.make('subscription', owner, fact.ordinal), periodEnd };
+        const id = this.#ids.make('subscription', owner, fact.ordinal);
+        yield { id, periodEnd, trialEnd: fact.trialEnd };
       }
     }
   }

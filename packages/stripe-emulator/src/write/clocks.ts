@@ -38,7 +38,7 @@ function advance(actor: Actor, clock: StripeObject, to: number): StripeObject {
   for (let n = 0; n < maxHappenings; n++) {
     let next: { at: number; object: StripeObject } | undefined;
     for (const object of bound(actor, clock.id)) {
-      const at = dueOf(object);
+      const at = dueOf(object, actor.account.store);
       if (at !== undefined && at <= to && (next === undefined || at < next.at)) next = { at, object };
     }
     if (next === undefined) break;

@@ -1,16 +1,39 @@
 import type { Account } from '../api/context.ts';
+import { flagHidden } from '../store/layer.ts';
+import type { Store } from '../store/store.ts';
 import type { StripeObject } from '../types.ts';
 import { realSeconds, save, update, type Actor } from './kernel.ts';
 import { advanceInvoice, currentEnd, endSubscription, renewSubscription } from './subscriptions.ts';
 
+const warningSeconds = 3 * 86_400;
+const toldId = (subscription: StripeObject): string =>
+  `${subscription.id}/${Number(subscription['trial_end'])}`;
+
+/** When the end of a trial is announced; undefined when it was, or there is none. */
+function warningOf(subscription: StripeObject, store: Store): number | undefined {
+  const end = subscription['trial_end'];
+  if (subscription['status'] !== 'trialing' || typeof end !== 'number') return undefined;
+  if (store.find('trial_told', toldId(subscription)) !== undefined) return undefined;
+  return Math.max(Number(subscription['created']), end - warningSeconds);
+}
+
+/** Notes that the end of a trial was announced. */
+export function told(subscription: StripeObject, store: Store): void {
+  store.put({ id: toldId(subscription), object: 'trial_told' }, 0, flagHidden);
+}
+
 /** When something happens to an object by itself; undefined: never. Seconds since 1970, in the object's world. */
-export function dueOf(object: StripeObject): number | undefined {
+export function dueOf(object: StripeObject, store: Store): number | undefined {
   const { status } = object;
   if (object.object === 'subscription') {
     if (status === 'incomplete') return Number(object['created']) + 23 * 3600;
     if (!['active', 'trialing', 'past_due'].includes(String(status))) return undefined;
     const cancelAt = object['cancel_at'];
-    return Math.min(currentEnd(object), typeof cancelAt === 'number' ? cancelAt : Infinity);
+    return Math.min(
+      currentEnd(object),
+      typeof cancelAt === 'number' ? cancelAt : Infinity,
+      warningOf(object, store) ?? Infinity,
+    );
   }
   if (object.object === 'invoice') {
     const at =
@@ -41,6 +64,9 @@ export function happen(actor: Actor, object: StripeObject): void {
         'customer.subscription.updated',
       );
       actor.account.emit('customer.subscription.deleted', expired, undefined, actor.request);
+    } else if ((warningOf(object, actor.account.store) ?? Infinity) <= actor.at) {
+      told(object, actor.account.store);
+      actor.account.emit('customer.subscription.trial_will_end', object, undefined, actor.request);
     } else if (currentEnd(object) <= actor.at) renewSubscription(actor, object);
     else endSubscription(actor, object, 'cancellation_requested');
   } else if (object.object === 'invoice') {
@@ -73,7 +99,7 @@ export class Schedule {
   /** Notes an object; those of test clocks move with their clock only. */
   note(object: StripeObject): void {
     if (typeof object['test_clock'] === 'string') return;
-    const at = dueOf(object);
+    const at = dueOf(object, this.#account.store);
     if (at !== undefined) this.push({ at, object: object.object, id: object.id });
   }
 
@@ -114,13 +140,16 @@ export class Schedule {
     while (done < limit && (this.#heap[0]?.at ?? Infinity) <= now) {
       const entry = this.#pop() as Entry;
       const object = this.#account.store.get(entry.object, entry.id);
-      const at = object === undefined ? undefined : dueOf(object);
+      const at = object === undefined ? undefined : dueOf(object, this.#account.store);
       if (object === undefined || at === undefined) continue;
       if (at > now) {
         this.push({ ...entry, at });
         continue;
       }
       happen({ account: this.#account, request: undefined, at: now }, object);
+      // What was told of, but not changed, has more to come.
+      const next = this.#account.store.get(entry.object, entry.id);
+      if (next !== undefined) this.note(next);
       done++;
     }
     return done;
