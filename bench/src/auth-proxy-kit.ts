@@ -18,6 +18,15 @@ export function rssMb(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
 }
 
+/** Processor time used so far, ms: says what a request costs also where other programs take their share. */
+export function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  // In ticks of 10 ms: utime and stime.
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 /** Starts a process that prints a JSON line with its `address` on stdout (into a file, as a service's log goes). */
 export async function start(
   args: readonly string[],

