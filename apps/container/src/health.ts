@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AuthProxy, StripeKeyAuthenticator } from '@datasette-stripe/auth-proxy';
 import {
   createHealth,
@@ -57,7 +58,10 @@ export function createSiteHealth(options: SiteHealthOptions): Health {
         readiness: true,
         timeoutMs: 10_000,
       }),
-      sqlite_db_integrity_check: sqliteIntegrity({ file, intervalMs: 3_600_000, timeoutMs: 1_800_000 }),
+      sqlite_db_integrity_check: confirmed(
+        sqliteIntegrity({ file, intervalMs: 3_600_000, timeoutMs: 1_800_000 }),
+        5_000,
+      ),
       disk_free: freeDisk({ path: options.dataDir }),
       download_progress: tdogProgress({ file }),
     },
@@ -78,6 +82,22 @@ export async function followServices(health: Health, supervisor: Pick<Supervisor
 }
 
 const order: readonly HealthStatus[] = ['pass', 'warn', 'fail'];
+
+/**
+ * Believes a failure only when a second run says the same: a table that is just being made looks broken for a moment,
+ * and a verdict that comes once an hour must not stand on that.
+ */
+export function confirmed(check: Check, pauseMs: number): Check {
+  return {
+    ...check,
+    run: async (context) => {
+      const first = await check.run(context);
+      if (first.status !== 'fail') return first;
+      await delay(pauseMs, undefined, { signal: context.signal });
+      return check.run(context);
+    },
+  };
+}
 
 /** Two checks as one: the worse verdict, and what both have to say. */
 function worstOf(first: Check, second: Check): Check {

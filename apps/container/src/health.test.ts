@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import type { Check, CheckResult } from '@datasette-stripe/health';
+import { confirmed } from './health.ts';
+
+const context = { signal: new AbortController().signal, now: Date.now };
+
+function answering(...results: CheckResult[]): Check & { runs: number } {
+  const check = {
+    runs: 0,
+    run: (): CheckResult => results[check.runs++] ?? { status: 'pass' as const },
+  };
+  return check;
+}
+
+test('a failure that is gone at a second look is none', async () => {
+  const check = answering({ status: 'fail', message: 'half made' }, { status: 'pass' });
+  expect(await confirmed(check, 0).run(context)).toEqual({ status: 'pass' });
+  expect(check.runs).toBe(2);
+});
+
+test('a failure that stays is told', async () => {
+  const check = answering({ status: 'fail' }, { status: 'fail', message: 'broken' });
+  expect(await confirmed(check, 0).run(context)).toEqual({ status: 'fail', message: 'broken' });
+});
+
+test('what passes is asked once', async () => {
+  const check = answering({ status: 'pass' });
+  await confirmed(check, 0).run(context);
+  expect(check.runs).toBe(1);
+});
