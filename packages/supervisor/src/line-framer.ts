@@ -66,7 +66,8 @@ export function createLineFramer(redactor: Redactor | undefined): LineFramer {
         pendingBytes += fresh.length;
         return pendingBytes > maxLineBytes ? cutLongLine() : undefined;
       }
-      const block = clean(Buffer.concat([...pending, fresh.subarray(0, last + 1)]));
+      const whole = fresh.subarray(0, last + 1);
+      const block = clean(pending.length === 0 ? whole : Buffer.concat([...pending, whole]));
       keep(fresh.subarray(last + 1));
       return block;
     },

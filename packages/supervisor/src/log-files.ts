@@ -128,7 +128,8 @@ function openLogFile(
 
   const drain = async (): Promise<void> => {
     while (queue.length > 0) {
-      const block = Buffer.concat(queue);
+      const [only] = queue;
+      const block = queue.length === 1 && only !== undefined ? only : Buffer.concat(queue);
       queue = [];
       queuedBytes = 0;
       try {
