@@ -13,6 +13,7 @@ sqlite-snapshot pull URL FILE [--every SECONDS] [--key-file FILE] [--header 'Nam
   --key-file FILE   send what the file holds as "Authorization: Bearer"
                     (or set SQLITE_SNAPSHOT_KEY; a key on the command line could be seen by others)
   --quiet           say nothing but errors
+  --help, --version
 
 Exit codes: 0 done, 1 failed, 2 usage`;
 
@@ -22,6 +23,10 @@ async function main(): Promise<void> {
   const { values, positionals } = parse();
   if (values.help) {
     console.log(USAGE);
+    return;
+  }
+  if (values.version) {
+    console.log(version());
     return;
   }
   const [command, from, to, ...rest] = positionals;
@@ -48,7 +53,7 @@ async function main(): Promise<void> {
 }
 
 function parse(): {
-  values: Record<'overwrite' | 'check' | 'quiet' | 'help', boolean> & {
+  values: Record<'overwrite' | 'check' | 'quiet' | 'help' | 'version', boolean> & {
     every?: string | undefined;
     'key-file'?: string | undefined;
     header: string[];
@@ -64,6 +69,7 @@ function parse(): {
         check: flag,
         quiet: flag,
         help: flag,
+        version: flag,
         every: { type: 'string' },
         'key-file': { type: 'string' },
         header: { type: 'string', multiple: true, default: [] },
@@ -72,6 +78,11 @@ function parse(): {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { readonly version: string }).version;
 }
 
 async function pull(
