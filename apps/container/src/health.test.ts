@@ -2,7 +2,11 @@ import { expect, test } from 'vitest';
 import type { Check, CheckResult } from '@datasette-stripe/health';
 import { confirmed } from './health.ts';
 
-const context = { signal: new AbortController().signal, now: Date.now };
+const context = {
+  signal: new AbortController().signal,
+  now: Date.now,
+  monotonic: () => performance.now(),
+};
 
 function answering(...results: CheckResult[]): Check & { runs: number } {
   const check = {
