@@ -32,12 +32,19 @@ export class Renderer {
     this.#context = context;
   }
 
+  /** Ids of what a customer has one of, and that nearly each of its objects names. */
+  readonly #firsts = new WeakMap<F.History, Map<string, string>>();
+
   #id(type: string, h: F.History, fact: F.Fact): string {
-    return this.#context.ids.make(type, h.owner, fact.ordinal);
+    return fact.ordinal === 0 ? this.#first(type, h) : this.#context.ids.make(type, h.owner, fact.ordinal);
   }
 
   #first(type: string, h: F.History): string {
-    return this.#context.ids.make(type, h.owner, 0);
+    let known = this.#firsts.get(h);
+    if (known === undefined) this.#firsts.set(h, (known = new Map<string, string>()));
+    let id = known.get(type);
+    if (id === undefined) known.set(type, (id = this.#context.ids.make(type, h.owner, 0)));
+    return id;
   }
 
   /** @returns the object; undefined for a type that is not rendered */
