@@ -10,7 +10,7 @@ import type { Snapshot } from './snapshot.ts';
  * processor's cache holds between the read and the write: 1 MB is slower.
  */
 const FIRST_CHUNK = 64 * 1024;
-const LAST_CHUNK = 256 * 1024;
+const LAST_CHUNK = 128 * 1024;
 /** Bytes per read of what is compressed or picked page by page. */
 const STREAM_CHUNK = 256 * 1024;
 
