@@ -17,9 +17,9 @@ with months as (
   select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
   from json_each(months(:tz, :months, :until))
 ), numbered as (
-  select row_number() over (order by begin) as i, * from months
+  select row_number() over (order by begin) as i, month, instant, unixepoch(instant) as at from months
 ), span as (
-  select min(begin) as begin, max(finish) as finish, datetime(min(begin), '-400 days') as earliest from months
+  select max(finish) as finish, datetime(min(begin), '-400 days') as earliest, unixepoch(min(instant)) as first from months
 ), lines as (
   select inv.customer, l.currency, l.subscription,
     l.period_json ->> 'start' as begin, l.period_json ->> 'end' as finish,
@@ -27,19 +27,20 @@ with months as (
     case when l.amount = 0 and :trials = '1' then coalesce(p.unit_amount * l.quantity, 0)
       else l.amount - case when :coupons = '0' or coalesce(l.discount_amounts, '[]') = '[]' then 0
         else (select sum(value ->> 'amount') from json_each(l.discount_amounts)) end end as amount,
-    case when :cancel = 'now' then coalesce(s.canceled_at, s.ended_at) else s.ended_at end as gone
+    unixepoch(case when :cancel = 'now' then coalesce(s.canceled_at, s.ended_at) else s.ended_at end) as gone
   from span cross join invoices inv on inv.created >= span.earliest and inv.created < span.finish
   cross join invoice_line_items l on l.invoice = inv.id
   left join prices p on p.id = l.price
   left join subscriptions s on s.id = l.subscription
   where l.subscription is not null and inv.status in ('paid', 'open', 'draft')
+    and l.period_json ->> 'end' >= span.first
     and (:past_due <> '0' or inv.status = 'paid' or coalesce(inv.attempt_count, 0) = 0)
     and (coalesce(p.recurring ->> 'usage_type', 'licensed') = 'licensed' or :metered = '1')
     and (:currency = '' or l.currency = :currency)
 ), monthly as (
-  select customer, currency, subscription, datetime(begin, 'unixepoch') as begin,
-    case when :annual = 'billed' and unit = 'year' then datetime(begin, 'unixepoch', '+1 month')
-      when gone is not null and gone < datetime(finish, 'unixepoch') then gone else datetime(finish, 'unixepoch') end as finish,
+  select customer, currency, subscription, begin,
+    case when :annual = 'billed' and unit = 'year' then unixepoch(begin, 'unixepoch', '+1 month')
+      when gone < finish then gone else finish end as finish,
     amount * 1.0
       * case when proration and unit is not null and finish > begin then
           (finish - unixepoch(finish, 'unixepoch', '-' || (units * case unit when 'week' then 7 else 1 end) || ' ' || case unit when 'week' then 'day' else unit end)) * 1.0 / (finish - begin)
@@ -50,7 +51,7 @@ with months as (
   from lines
 ), mrr as (
   select n.i, n.month, n.instant, x.customer, x.currency, sum(x.mrr) as mrr
-  from monthly x join numbered n on x.begin < n.instant and x.finish >= n.instant
+  from monthly x join numbered n on x.begin < n.at and x.finish >= n.at
   group by n.i, x.customer, x.currency
   having sum(x.mrr) > 0.5
 ), steps as (

@@ -2,13 +2,14 @@
 
 import asyncio
 import re
+import sqlite3
 import time
 from collections import OrderedDict
 from urllib.parse import urlencode
 
 from datasette import Response, hookimpl
 from datasette.database import QueryInterrupted
-from datasette.utils import tilde_encode
+from datasette.utils import sqlite_timelimit, tilde_encode
 
 from . import charts
 from .boards import BOARDS, BY_SLUG, SWITCHES, Panel
@@ -25,6 +26,10 @@ PERIODS = (("6", "6 months"), ("", "12 months"), ("24", "24 months"), ("36", "36
 # Answers are kept this many times longer than they took, and in any case while the data stays the same.
 REST_FACTOR = 20
 REST_SECONDS = 2.0
+# What took longer than QUICK_SECONDS is shown as it was, at most STALE_SECONDS old, while it is computed anew.
+QUICK_SECONDS = 0.2
+STALE_SECONDS = 900
+TIME_LIMIT_MS = 60_000
 KEPT_ANSWERS = 400
 # Ids that a column `name` beside them names.
 NAMED = ("product", "customer")
@@ -52,13 +57,16 @@ class Answers:
                 return rows
         if key not in self._running:
             self._running[key] = asyncio.ensure_future(self._ask(key, query.sql, params, version))
+            # Nobody may wait for it when there is an answer to show meanwhile: a failure is told to the next who asks.
+            self._running[key].add_done_callback(lambda task: task.cancelled() or task.exception())
+        if kept is not None and kept[3] > QUICK_SECONDS and now - kept[2] < STALE_SECONDS:
+            return kept[0]
         return await asyncio.shield(self._running[key])
 
     async def _ask(self, key, sql, params, version):
         try:
             began = time.monotonic()
-            result = await self._db.execute(sql, params)
-            rows = [dict(zip(result.columns, row)) for row in result.rows]
+            rows = await self._db.execute_fn(lambda conn: _rows(conn, sql, params))
             now = time.monotonic()
             self._kept[key] = (rows, version, now, now - began)
             self._kept.move_to_end(key)
@@ -67,6 +75,19 @@ class Answers:
             return rows
         finally:
             del self._running[key]
+
+
+def _rows(conn, sql, params) -> "list[dict]":
+    """Runs a panel's query; it may take longer than a visitor's own SQL, as its answer is kept."""
+    with sqlite_timelimit(conn, TIME_LIMIT_MS):
+        try:
+            cursor = conn.execute(sql, params)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row)) for row in cursor]
+        except sqlite3.OperationalError as error:
+            if error.args == ("interrupted",):
+                raise QueryInterrupted(error, sql, params) from error
+            raise
 
 
 def answers_of(db) -> Answers:

@@ -118,3 +118,23 @@ def test_dashboards_before_the_tables_exist(tmp_path):
             assert empty.get(f"/-/dashboards/{slug}").status_code == 200
     finally:
         empty.close()
+
+
+def test_a_slow_answer_is_shown_as_it_was_while_it_is_computed_anew(site, monkeypatch):
+    """On a big account MRR takes seconds and the data changes each second: nobody waits for it twice."""
+    import asyncio
+
+    from stripe_site import dashboards
+
+    answers = dashboards.Answers(site.datasette.databases["stripe"])
+    first = site.run(answers.of("payments-by-month", {"months": "9"}))
+    (key,) = answers._kept
+    rows, _, at, _ = answers._kept[key]
+    answers._kept[key] = (rows, -1, at - 100, 3.0)
+    assert site.run(answers.of("payments-by-month", {"months": "9"})) is first
+
+    async def settled():
+        await asyncio.gather(*answers._running.values())
+
+    site.run(settled())
+    assert answers._kept[key][0] is not first
