@@ -4,10 +4,17 @@ import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll } from 'vitest';
 
 const main = join(import.meta.dirname, '..', 'src', 'main.ts');
 /** The machine may be busy; what works is done long before. */
 const patienceMs = 60_000;
+
+/** A test that fails leaves nothing behind. */
+const running = new Set<ChildProcess>();
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 /** The real main process with its real children, run from the sources. */
 export interface System {
@@ -39,10 +46,8 @@ export function startSystem(env: Readonly<Record<string, string>>): System {
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
-  // A test that fails, or is cut off, leaves nothing behind.
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  child.once('exit', () => process.off('exit', kill));
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

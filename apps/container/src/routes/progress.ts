@@ -53,7 +53,6 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; margin: 0 0 .25rem; }
 table { border-collapse: collapse; width: 100%; margin-top: 1rem; }
-td:first-child { overflow-wrap: anywhere; }
 td, th { padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 progress { width: 100%; min-width: 4rem; max-width: 10rem; }
@@ -73,7 +72,9 @@ const stateText = (table) => table.state === 'running' ? '' : (table.state === '
 const line = (table) => {
   const row = element('tr');
   const name = element('td');
-  const link = element('a', table.table);
+  const link = element('a');
+  // Long names break behind an underscore.
+  link.append(...table.table.split(/(?<=_)/).flatMap((part) => [part, element('wbr')]));
   link.href = '/stripe/' + encodeURIComponent(table.table);
   name.append(link);
   const bar = element('td');
