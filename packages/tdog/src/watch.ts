@@ -43,6 +43,7 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
       const polled = await pollEvents(engine);
       events += polled.events;
       if (polled.tooFarBehind) await reconcile(engine);
+      overlap.note(events);
       if (overlap.due()) events += await readOverlap(engine);
       control.lastPollAt = options.now();
       if (events > 0) clock.lively();

@@ -63,7 +63,7 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
   });
   for (const table of engine.store.model.tables.values())
     if (table.parentColumn !== undefined && table.spec.kind !== 'top')
-      createParentIndex(engine.store.db, table);
+      await engine.commit(() => createParentIndex(engine.store.db, table));
   await Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans)));
   return true;
 }

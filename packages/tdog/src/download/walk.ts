@@ -64,6 +64,7 @@ class Walk {
   readonly #running = new Set<Promise<void>>();
   readonly #endpoint: string;
   #failure: Error | undefined;
+  #stampSeen = false;
 
   constructor(engine: Engine, plan: ListPlan, options: WalkOptions) {
     this.#engine = engine;
@@ -217,12 +218,25 @@ class Walk {
   #write(data: readonly StripeObject[]): number {
     const { plan, engine } = { plan: this.#plan, engine: this.#engine };
     if (plan.table === 'notification_events') {
-      storeEvents(engine, data as unknown as readonly StripeEvent[]);
+      storeEvents(engine, this.#beforeStamp(data as unknown as readonly StripeEvent[]));
       return data.length;
     }
     const flat = flattenPage(engine, [plan.table], data, undefined, this.#expand);
     writeFlat(engine, flat, { bulk: this.#options.bulk });
     engine.counters.objects += flat.writes.length;
     return data.length;
+  }
+
+  /**
+   * What happened since the stamp is left to be applied: an event that is stored counts as applied. Within the stamp's
+   * second the list's order tells, newest first.
+   */
+  #beforeStamp(events: readonly StripeEvent[]): readonly StripeEvent[] {
+    const stamp = Number(this.#engine.state.get('horizon') ?? '0');
+    const cursor = this.#engine.state.get('cursor');
+    return events.filter((event) => {
+      if (event.id === cursor) this.#stampSeen = true;
+      return event.created < stamp || (event.created === stamp && this.#stampSeen);
+    });
   }
 }

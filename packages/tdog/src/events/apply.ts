@@ -8,6 +8,7 @@ import type { StripeEvent } from '../options.ts';
 import { ApiProblem } from '../stripe/problem.ts';
 import { isDeletion } from './deletion.ts';
 import { noteHidden } from './hidden.ts';
+import { isOrderSure } from './order.ts';
 import { applyEffects, applyWithoutObject } from './effects.ts';
 import { isLegacy, objectIdOf, objectKindOf, storeEvents, wakeLegacy } from './store-events.ts';
 
@@ -39,7 +40,9 @@ export async function applyEvents(
   events: readonly StripeEvent[],
   source: BatchSource,
 ): Promise<number> {
-  const fresh = events.filter((event) => !isKnown(engine, event.id));
+  const fresh = [...new Map(events.map((event) => [event.id, event])).values()].filter(
+    (event) => !isKnown(engine, event.id),
+  );
   if (fresh.length === 0) {
     if (source.also !== undefined) await engine.commit(source.also);
     return 0;
@@ -109,8 +112,27 @@ function decideAll(
     if (list === undefined) byObject.set(key, [event]);
     else list.push(event);
   }
-  for (const list of byObject.values()) settle(list, decisions);
+  for (const list of byObject.values()) {
+    if (!isOrderSure(list)) askStripe(engine, list, decisions);
+    settle(list, decisions);
+  }
   return decisions;
+}
+
+/** The order inside a second is not known: the object itself tells the end of it. */
+function askStripe(
+  engine: Engine,
+  list: readonly StripeEvent[],
+  decisions: Map<StripeEvent, Decision>,
+): void {
+  const last = list.findLast((event) => decisions.get(event)?.kind !== 'store');
+  const decision = last === undefined ? undefined : decisions.get(last);
+  if (last === undefined || decision === undefined || decision.kind === 'store' || decision.kind === 'fetch')
+    return;
+  const { table, id } = decision;
+  const path = retrievePathOf(table, id, last.data.object);
+  if (path !== undefined && !engine.unreadable.has(table.name))
+    decisions.set(last, { kind: 'fetch', table, id, path });
 }
 
 /** When the last event of an object deletes it, nothing before needs a read; a read makes the earlier states idle. */
@@ -146,12 +168,13 @@ function decide(
 ): Decision {
   const { table, id } = target;
   const created = timestamp(event.created);
-  // Something newer of this object was applied: this event is history.
-  if (applied !== undefined && applied > created) return { kind: 'store' };
   const path = retrievePathOf(table, id, event.data.object);
   const readable = path !== undefined && !engine.unreadable.has(table.name);
-  const unsure = applied === created || (horizon !== undefined && event.created < horizon);
+  // Something as new or newer of this object was applied: this event is history, and came late. A read is always right.
+  const stale = applied !== undefined && applied >= created;
+  const unsure = stale || (horizon !== undefined && event.created < horizon);
   if (unsure && readable) return { kind: 'fetch', table, id, path };
+  if (applied !== undefined && applied > created) return { kind: 'store' };
   if (isDeletion(event)) return { kind: 'delete', table, id };
   if (event.type === 'coupon.deleted') return { kind: 'apply', table, id };
   if (readable && !isSameVersion(event.api_version, engine.options.stripe.apiVersion))

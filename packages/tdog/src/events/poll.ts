@@ -7,8 +7,9 @@ import { isEvent } from './store-events.ts';
 
 /** Events may turn up in the list after newer ones: this much is read again. */
 const OVERLAP_SECONDS = 300;
-/** How often the overlap is read again. */
+/** How often the overlap is read again after events, and without any: each time costs a read. */
 const OVERLAP_EVERY_MS = 60_000;
+const OVERLAP_IDLE_MS = 1_800_000;
 /** Stripe forgets events after 30 days; from here on a reconcile is due. */
 export const MAX_BEHIND_SECONDS: number = 28 * 86_400;
 
@@ -119,13 +120,25 @@ export async function readOverlap(engine: Engine): Promise<number> {
   });
 }
 
-/** Decides when {@link readOverlap} is due. */
-export function createOverlapClock(now: () => number): { due(): boolean } {
+/** When {@link readOverlap} is due: soon after events, now and then without. */
+export interface OverlapClock {
+  /** Events have come. */
+  note(events: number): void;
+  due(): boolean;
+}
+
+/** Makes the clock of one watch. */
+export function createOverlapClock(now: () => number): OverlapClock {
   let last = now();
+  let some = true;
   return {
+    note: (events) => {
+      if (events > 0) some = true;
+    },
     due: () => {
-      if (now() - last < OVERLAP_EVERY_MS) return false;
+      if (now() - last < (some ? OVERLAP_EVERY_MS : OVERLAP_IDLE_MS)) return false;
       last = now();
+      some = false;
       return true;
     },
   };

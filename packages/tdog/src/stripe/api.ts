@@ -141,7 +141,8 @@ export function createApi(
         if (kind !== 'trouble') throw error;
         const last = options_.maxAttempts;
         // Only when others get through is it this request; else Stripe or the network is down, and one waits.
-        if (last !== undefined && attempt >= last && successes > before) throw error;
+        if (last !== undefined && attempt >= last && (successes > before || (await getsThrough())))
+          throw error;
         trouble = error.message;
         const wait = error.retryAfterMs ?? backoff(attempt);
         logger.warn(
@@ -156,6 +157,16 @@ export function createApi(
         );
         await pause(wait);
       }
+    }
+  }
+
+  /** Whether Stripe answers at all. */
+  async function getsThrough(): Promise<boolean> {
+    try {
+      await once('/v1/events?limit=1', { endpoint: 'GET /v1/events', purpose: 'key' }, zero);
+      return true;
+    } catch (error) {
+      return error instanceof ApiProblem && error.kind !== 'trouble' && error.kind !== 'stopped';
     }
   }
 
