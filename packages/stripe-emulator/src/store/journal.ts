@@ -148,8 +148,13 @@ export class Journal implements Layer {
 
   *walk(walk: Walk): Generator<Row> {
     const older = walk.direction === 'older';
-    const sql = `SELECT o.id, o.created, o.seq, o.flags, o.json FROM objects o WHERE o.object = ? AND o.created BETWEEN ? AND ?
-      AND (o.created, o.seq) ${older ? '<' : '>'} (?, ?) ${walk.ref === undefined ? '' : 'AND o.id IN (SELECT id FROM refs WHERE ref = ? AND object = o.object)'}
+    const { ref } = walk;
+    // By reference, the few that name it are looked up first: the planner would rather read the whole list in order.
+    const from =
+      ref === undefined ? 'objects o' : 'refs r CROSS JOIN objects o ON o.object = r.object AND o.id = r.id';
+    const where = ref === undefined ? '' : 'r.ref = ? AND r.object = o.object AND ';
+    const sql = `SELECT o.id, o.created, o.seq, o.flags, o.json FROM ${from} WHERE ${where} o.object = ? AND o.created BETWEEN ? AND ?
+      AND (o.created, o.seq) ${older ? '<' : '>'} (?, ?)
       ORDER BY o.created ${older ? 'DESC' : ''}, o.seq ${older ? 'DESC' : ''} LIMIT ${chunk}`;
     let statement = this.#walks.get(sql);
     if (statement === undefined) {
@@ -159,11 +164,11 @@ export class Journal implements Layer {
     const end = Number.MAX_SAFE_INTEGER;
     let at = walk.after ?? (older ? { created: end, seq: end } : { created: -end, seq: -end });
     for (;;) {
-      const bounds = [walk.object, walk.from ?? -end, walk.to ?? end, at.created, at.seq];
-      const rows = statement.all(
-        ...bounds,
-        ...(walk.ref === undefined ? [] : [walk.ref]),
-      ) as unknown as Stored[];
+      // The cursor narrows the range too, so that a late page does not read all earlier ones again.
+      const least = older ? (walk.from ?? -end) : Math.max(walk.from ?? -end, at.created);
+      const most = older ? Math.min(walk.to ?? end, at.created) : (walk.to ?? end);
+      const bounds = [walk.object, least, most, at.created, at.seq];
+      const rows = statement.all(...(ref === undefined ? [] : [ref]), ...bounds) as unknown as Stored[];
       for (const stored of rows) yield new StoredRow(stored);
       const last = rows.at(-1);
       if (last === undefined || rows.length < chunk) return;
