@@ -1,0 +1,62 @@
+import { DatabaseSync } from 'node:sqlite';
+
+/** Tables whose rows are multiplied; the catalogue of products stays as it is. */
+const multiplied = [
+  'customers',
+  'payment_methods',
+  'setup_intents',
+  'subscriptions',
+  'subscription_items',
+  'discounts',
+  'invoices',
+  'invoice_line_items',
+  'invoice_payments',
+  'payment_intents',
+  'charges',
+  'refunds',
+  'disputes',
+  'balance_transactions',
+  'events',
+];
+
+const shared = new Set(['prices', 'products', 'coupons', 'promotion_codes', 'tax_rates']);
+
+/**
+ * Makes a big account of a small one that the engine has downloaded: each row so many times, under other ids, its
+ * references too. Shapes, spread in time and widths of rows stay those of the small one.
+ */
+export function multiply(file: string, times: number): void {
+  const db = new DatabaseSync(file, { enableForeignKeyConstraints: false });
+  db.exec('PRAGMA synchronous = OFF; PRAGMA cache_size = -400000');
+  for (const table of multiplied) {
+    const references = new Map(
+      db
+        .prepare('SELECT "from" AS name, "table" AS target FROM pragma_foreign_key_list(?)')
+        .all(table)
+        .map((row) => [String(row['name']), String(row['target'])]),
+    );
+    const columns = db
+      .prepare('SELECT name FROM pragma_table_info(?)')
+      .all(table)
+      .map((row) => String(row['name']));
+    const renamed = columns.map((name) => {
+      const target = references.get(name);
+      const isId =
+        name === 'id' ||
+        (target !== undefined && !shared.has(target)) ||
+        (table === 'balance_transactions' && name === 'source') ||
+        (table === 'events' && name === 'object_id');
+      return isId ? `"${name}" || 'x' || n.i` : `"${name}"`;
+    });
+    const names = columns.map((name) => `"${name}"`).join(', ');
+    db.exec(`BEGIN;
+      CREATE TEMP TABLE original AS SELECT * FROM "${table}";
+      INSERT INTO "${table}" (${names})
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${times - 1})
+        SELECT ${renamed.join(', ')} FROM n, original;
+      DROP TABLE original;
+      COMMIT;`);
+  }
+  db.exec('PRAGMA wal_checkpoint(TRUNCATE); ANALYZE');
+  db.close();
+}
