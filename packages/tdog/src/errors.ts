@@ -5,7 +5,6 @@ export const SYNC_ERROR_CODES: Readonly<Record<SyncErrorCode, string>> = {
   TDOG_OTHER_ACCOUNT: 'the file belongs to another account or mode',
   TDOG_FILE_LOCKED: 'another engine writes this file',
   TDOG_FILE_UNUSABLE: 'the file cannot be opened or is no SQLite database',
-  TDOG_SCHEMA_NEWER: 'the file was made by a newer tdog',
   TDOG_STRIPE: 'Stripe answered in a way that cannot be worked with',
   TDOG_EXIT_ON_429: 'Stripe answered 429 and exit_on_429 is set',
 };
@@ -17,7 +16,6 @@ export type SyncErrorCode =
   | 'TDOG_OTHER_ACCOUNT'
   | 'TDOG_FILE_LOCKED'
   | 'TDOG_FILE_UNUSABLE'
-  | 'TDOG_SCHEMA_NEWER'
   | 'TDOG_STRIPE'
   | 'TDOG_EXIT_ON_429';
 

@@ -27,7 +27,7 @@ export interface CompareResult {
 type Row = Readonly<Record<string, unknown>>;
 
 /** Tables of the download that hold no Stripe objects, or that its downloads leave empty. */
-const NO_OBJECTS: ReadonlySet<string> = new Set(['notification_events', 'sqlite_sequence']);
+const NO_OBJECTS: ReadonlySet<string> = new Set(['notification_events', 'events', 'sqlite_sequence']);
 /** Columns that are of the program and not of Stripe; secrets are never stored. */
 const NOT_OF_STRIPE: ReadonlySet<string> = new Set(['insert_ts', 'update_ts', 'client_secret']);
 
@@ -56,7 +56,8 @@ export function compareWithDownload(file: string, download: string): CompareResu
           else exceptions.push({ table, id, reason });
           continue;
         }
-        for (const [column, value] of Object.entries(row).slice(1)) {
+        for (const [column, value] of Object.entries(row)) {
+          // The first column of a recorded table is a row number.
           if (!(column in mine) || NOT_OF_STRIPE.has(column)) continue;
           compared += 1;
           if (canonical(value) === canonical(mine[column])) continue;
