@@ -156,3 +156,25 @@ def test_absolute_addresses_are_those_of_the_client_behind_the_proxy(site, serve
     answer = server.get("/stripe/charges.json?_size=1", headers=headers).json()
     assert answer["next_url"].startswith("https://stripe.example.com/stripe/charges.json?")
     assert "http://localhost/stripe/customers.json" in site.html("/")
+
+
+def test_scripts_are_those_of_the_typescript(tmp_path):
+    tsc = SITE.parents[2] / "node_modules" / ".bin" / "tsc"
+    done = subprocess.run([tsc, "-p", SITE / "browser", "--outDir", tmp_path], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    for made in tmp_path.glob("*.js"):
+        assert made.read_text() == (SITE / "static" / made.name).read_text(), f"{made.name}: run npx tsc -p apps/container/datasette/browser"
+
+
+@pytest.mark.parametrize("sql, expected", [("regexp('^a+$', 'aaa')", 1), ("regexp('b', 'aaa')", 0), ("regexp_match('(\\d+)', 'x42')", "42"), ("regexp('(', 'a')", None)])
+def test_regular_expressions_in_sql(site, sql, expected):
+    """By datasette-rure, or by our own where that has no wheel."""
+    import re
+
+    from stripe_site import regexp
+
+    own = {(name, arguments): function for name, arguments, function in regexp.functions(re)}
+    name, arguments = sql[: sql.index("(")], eval(sql[sql.index("(") :])  # noqa: S307  (this file's own text)
+    assert own[(name, 2)](*arguments) == expected
+    if name == "regexp":
+        assert site.sql(f"select {sql} as x") == [{"x": expected}]
