@@ -49,6 +49,8 @@ interface Bucket {
   lastCut: number;
   lastGrowth: number;
   concurrency: number;
+  /** When the answers of the last second came. */
+  readonly answered: number[];
 }
 
 /** Makes a limiter; it has no timers of its own. */
@@ -64,6 +66,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     lastCut: -Infinity,
     lastGrowth: now(),
     concurrency: 16,
+    answered: [],
   });
   const account = bucket(options.perSecond);
   const endpoints = new Map<string, Bucket>();
@@ -88,8 +91,10 @@ export function createLimiter(options: LimiterOptions): Limiter {
   function cut(bucket: Bucket, at: number, retryAfterMs: number | undefined): void {
     if (at - bucket.lastCut >= CUT_EVERY_MS) {
       bucket.lastCut = at;
-      bucket.known = Math.max(0.5, bucket.rate * 0.95);
-      bucket.rate = Math.max(0.5, bucket.rate / 2);
+      // What got through in the last second is what is allowed, however high the ceiling was.
+      const through = bucket.answered.filter((time) => time > at - 1_000).length;
+      bucket.known = Math.max(0.5, Math.min(bucket.rate * 0.95, Math.max(1, through)));
+      bucket.rate = Math.max(0.5, bucket.known / 2);
       bucket.lastGrowth = at;
     }
     const wait = retryAfterMs ?? 250 + options.random() * 250;
@@ -116,8 +121,11 @@ export function createLimiter(options: LimiterOptions): Limiter {
     },
     succeeded: (endpoint) => {
       const at = now();
-      grow(account, at);
-      grow(of(endpoint), at);
+      for (const bucket of [account, of(endpoint)]) {
+        bucket.answered.push(at);
+        while ((bucket.answered[0] ?? at) < at - 1_000) bucket.answered.shift();
+        grow(bucket, at);
+      }
     },
     limited: (endpoint, reason, retryAfterMs) => {
       const at = now();

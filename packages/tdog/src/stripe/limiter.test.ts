@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+
+import { createLimiter } from './limiter.ts';
+
+const make = (perSecond: number, perEndpoint: number) => {
+  const clock = { now: 0 };
+  const limiter = createLimiter({ perSecond, perEndpoint, now: () => clock.now, random: () => 0.5 });
+  return { clock, limiter };
+};
+
+/** Asks as fast as it is let for so many ms of a server that allows `allowed` in each second. */
+function run(ms: number, allowed: number, perSecond = 1_000): { ok: number; refused: number } {
+  const { clock, limiter } = make(perSecond, 1_000);
+  let ok = 0;
+  let refused = 0;
+  let inSecond = 0;
+  for (; clock.now < ms; clock.now += 1) {
+    if (clock.now % 1_000 === 0) inSecond = 0;
+    if (limiter.wait('a') > 0) continue;
+    limiter.take('a');
+    if (inSecond < allowed) {
+      inSecond += 1;
+      ok += 1;
+      limiter.succeeded('a');
+    } else {
+      refused += 1;
+      limiter.limited('a', 'global-rate', undefined);
+    }
+  }
+  return { ok, refused };
+}
+
+test('finds a limit that is far below its ceiling, with few refusals', () => {
+  const { ok, refused } = run(60_000, 20);
+  expect(ok).toBeGreaterThan(60 * 20 * 0.75);
+  expect(refused).toBeLessThan((ok + refused) * 0.03);
+});
+
+test('stays at its own ceiling when nothing refuses', () => {
+  const { ok } = run(10_000, 1_000_000, 100);
+  expect(ok).toBeGreaterThan(900);
+  expect(ok).toBeLessThanOrEqual(1_010);
+});
+
+test('Retry-After is waited for, no more and no less', () => {
+  const { limiter } = make(100, 100);
+  limiter.limited('a', 'global-rate', 2_000);
+  expect(limiter.wait('a')).toBe(2_000);
+  expect(limiter.wait('b')).toBe(2_000);
+});
+
+test('an endpoint that is limited leaves the others alone', () => {
+  const { limiter } = make(100, 100);
+  limiter.limited('a', 'endpoint-rate', 2_000);
+  expect(limiter.wait('a')).toBe(2_000);
+  expect(limiter.wait('b')).toBe(0);
+});
+
+test('a lock is no limit', () => {
+  const { limiter } = make(100, 100);
+  const before = limiter.rate;
+  limiter.limited('a', 'lock', undefined);
+  expect(limiter.rate).toBe(before);
+  expect(limiter.wait('a')).toBe(0);
+});
