@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from .columns import currency_column, is_money, is_time
 from .database import NAME, mirror
+from .facts import facts_of
 from .money import decimals, format_money
 from .tables import TABLES, table_of_id
 
@@ -111,6 +112,8 @@ def render_cell(row, value, column, table, database, datasette):
     if isinstance(value, dict):
         # Datasette has looked up the label of a reference.
         return _labelled(value, column, table, datasette)
+    if value in (0, 1) and isinstance(value, int) and (words := flag_words(table, column)):
+        return Markup(f'{words[value]} <small class="raw">{value}</small>')
     if isinstance(value, (int, float)):
         return _number(row, value, column, table)
     if not isinstance(value, str) or not value:
@@ -124,6 +127,14 @@ def render_cell(row, value, column, table, database, datasette):
     if "_" in value and value.isascii() or column == "customer":
         return _reference(value, column, table, datasette)
     return None
+
+
+def flag_words(table: "str | None", column: str) -> "tuple[str, str] | None":
+    """What 0 and 1 mean in a column, if they are no numbers."""
+    described = (facts_of(table).get("columns") or {}).get(column)
+    if column == "livemode":
+        return ("test", "live")
+    return ("no", "yes") if described == "1 or 0" else None
 
 
 def _number(row, value, column, table):

@@ -131,3 +131,10 @@ def test_counts_of_references_stop_when_nobody_reads_on(site, writer):
         writer.execute("delete from charges where customer = 'cus_busy'")
         writer.execute("delete from customers where id = 'cus_busy'")
         writer.commit()
+
+
+def test_flags_are_words_beside_the_stored_number(site):
+    page = site.html("/stripe/customers/cus_000000")
+    assert 'yes <small class="raw">1</small>' in page  # delinquent
+    assert 'test <small class="raw">0</small>' in page  # livemode
+    assert '<small class="raw">' not in site.html("/stripe?sql=select+1+as+paid").split("<tbody>")[1]
