@@ -109,7 +109,7 @@ function barOf(table: ProgressTable): HTMLElement[] {
   const bar = document.createElement('progress');
   bar.setAttribute('aria-label', table.table);
   if (table.state === 'done') bar.value = 1;
-  else if (table.state === 'waiting') bar.value = 0;
+  else if (table.state === 'waiting' || table.state === 'failed') bar.value = 0;
   else if (typeof table.share === 'number') bar.value = table.share;
   const rows = document.createElement('span');
   rows.className = 'count';

@@ -85,7 +85,7 @@ function barOf(table) {
     bar.setAttribute('aria-label', table.table);
     if (table.state === 'done')
         bar.value = 1;
-    else if (table.state === 'waiting')
+    else if (table.state === 'waiting' || table.state === 'failed')
         bar.value = 0;
     else if (typeof table.share === 'number')
         bar.value = table.share;
