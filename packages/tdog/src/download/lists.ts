@@ -71,7 +71,7 @@ export interface FanOut {
 }
 
 /** So few parents that each can be asked, whatever the cheap test says. */
-const FEW = 500;
+const FEW = 100;
 
 /** Which parents have children at all, where the object or another table tells. */
 const WHERE: Readonly<Record<string, string>> = {

@@ -45,6 +45,8 @@ const MAX_WINDOWS = 12;
 const TRIES_FULL = 4;
 const TRIES_SMALL = 6;
 const SMALL_PAGE = 20;
+/** How far back events go. */
+const EVENT_SECONDS = 31 * 86_400;
 
 /** Walks one list to its end; each page is written in one transaction with its cursor. */
 export async function walkList(engine: Engine, plan: ListPlan, options: WalkOptions): Promise<WalkResult> {
@@ -73,7 +75,9 @@ class Walk {
     this.#endpoint = `GET ${plan.path}`;
     this.#expand = options.saved?.expand ?? true;
     const nowSeconds = Math.floor(engine.options.now() / 1_000);
-    this.#windows = createWindows(engine.account.created, nowSeconds, options.saved?.windows);
+    // Stripe keeps events for 30 days, however old the account is.
+    const floor = plan.table === 'notification_events' ? nowSeconds - EVENT_SECONDS : engine.account.created;
+    this.#windows = createWindows(floor, nowSeconds, options.saved?.windows);
     this.#started = options.saved?.windows !== undefined;
   }
 

@@ -74,7 +74,9 @@ export function createWindows(floor: number, nowSeconds: number, saved?: string)
     page: (window, facts) => {
       const was = { pages, walked, waste, window: { ...window }, index: open.indexOf(window) };
       const before = high(window);
-      const passed = facts.lastCreated !== undefined && facts.lastCreated < low(window);
+      // Only a bound that was set: the floor is a guess, and an import may have made older objects.
+      const passed =
+        facts.lastCreated !== undefined && window.gte !== undefined && facts.lastCreated < window.gte;
       const finished = !facts.hasMore || facts.lastId === undefined || passed;
       pages += 1;
       if (finished) {
