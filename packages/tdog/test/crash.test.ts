@@ -41,7 +41,7 @@ test('kill -9 in the middle, again and again: it continues, and nothing is lost 
   const args = ['--target', kit.path(), '--api-base', kit.url, '--progress', 'none'];
   const env = { STRIPE_SECRET_KEY: kit.key };
   let kills = 0;
-  for (let rows = 300; kills < 4; rows += 500) {
+  for (let rows = 300; kills < 3; rows += 500) {
     const child = tdog(args, env);
     await until(() => child.exitCode !== null || written() > rows);
     if (child.exitCode !== null) break;
@@ -71,7 +71,7 @@ test.each(['before', 'after'] as const)(
     kit = await createKit({ source: { synthetic: 4 } });
     await kit.run({ file: kit.path('fresh.sqlite') });
     const expected = dump(kit.path('fresh.sqlite'));
-    for (let at = 3; ; at += 9) {
+    for (let at = 3; ; at += 23) {
       const file = kit.path(`crash-${at}.sqlite`);
       const crashed = await createSync(kit.options({ file, onSchema: (db) => crashAtCommit(db, at, when) }))
         .run()
@@ -103,7 +103,7 @@ function crashAtCommit(db: { exec(sql: string): void }, at: number, when: 'befor
 }
 
 test('events shuffled, doubled and late end in the state that Stripe has', async () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     const random = mulberry(seed);
     kit = await createKit({
       source: { synthetic: 4, seed },
@@ -141,7 +141,7 @@ test('events shuffled, doubled and late end in the state that Stripe has', async
     expect(query(kit.path(), 'SELECT count(*) AS n FROM customers')[0]?.['n']).toBe(
       kit.emulator.state.count('customer'),
     );
-    if (seed < 3) await kit.close();
+    if (seed < 2) await kit.close();
   }
 });
 
