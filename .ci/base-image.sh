@@ -4,7 +4,6 @@
 set -euo pipefail
 
 readonly image=debian:trixie-slim
-readonly mirror=http://deb.debian.org/debian
 readonly cache=$1
 readonly tarball="$cache/trixie-slim.tar"
 
@@ -23,7 +22,7 @@ if [[ ! -s $tarball ]]; then
   work=$(mktemp -d "$cache/rootfs.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  debootstrap --variant=minbase --keyring="$keyring" trixie "$work" "$mirror" > "$cache/debootstrap.log" 2>&1 || {
+  debootstrap --variant=minbase --keyring="$keyring" trixie "$work" > "$cache/debootstrap.log" 2>&1 || {
     tail -n 20 "$cache/debootstrap.log"
     echo 'base image: debootstrap failed, see above' >&2
     exit 1
@@ -50,6 +49,7 @@ DPKG
   find "$work/usr/share/doc" -type d -empty -delete
   # No sources of the official image's security suite means packages from the release only: the same
   # suites as in the official image are named here.
+  mirror=$(awk '$1 == "deb" { print $2; exit }' "$work/etc/apt/sources.list")
   rm -f "$work/etc/apt/sources.list"
   cat > "$work/etc/apt/sources.list.d/debian.sources" << APT
 Types: deb
