@@ -52,3 +52,20 @@ def introspect_tables(conn, datasette, db_name):
 @hookimpl
 def startup():
     utils.introspect_tables = introspect_tables
+
+
+@hookimpl
+def asgi_wrapper(datasette):
+    """An address without a query shows the editor to any client, not only to those that ask for text/html by name."""
+
+    def wrap(app):
+        async def with_editor(scope, receive, send):
+            if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and scope["path"].startswith("/graphql"):
+                if b"query=" not in scope["query_string"]:
+                    others = [(name, value) for name, value in scope["headers"] if name != b"accept"]
+                    scope = {**scope, "headers": [*others, (b"accept", b"text/html")]}
+            await app(scope, receive, send)
+
+        return with_editor
+
+    return wrap

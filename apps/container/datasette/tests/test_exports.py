@@ -115,6 +115,13 @@ def test_graphql(site, account):
     assert data["data"]["charges"]["nodes"][0]["customer"]["id"].startswith("cus_")
 
 
+def test_graphql_without_a_query_shows_the_editor(site):
+    page = site.get("/graphql/stripe", headers={"accept": "*/*"})
+    assert page.status_code == 200 and "GraphiQL" in page.text
+    data = site.get("/graphql/stripe", params={"query": "{ products { totalCount } }"}).json()
+    assert data["data"]["products"]["totalCount"] > 0
+
+
 def test_llms_txt(site):
     text = site.get("/llms.txt").text
     assert "smallest unit" in text and "http://localhost/stripe.json?sql=" in text
