@@ -1,4 +1,3 @@
-import express from 'express';
 import { createServer, type Server } from 'node:http';
 import { rmSync, statSync } from 'node:fs';
 import { createConnection, type AddressInfo } from 'node:net';
@@ -22,10 +21,6 @@ const GRACE_MS = 5_000;
 
 /** Listens with the proxy as the only route. */
 export async function listen(proxy: AuthProxy, where: ListenAddress): Promise<ProxyServer> {
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  app.use(proxy.handler);
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -35,7 +30,7 @@ export async function listen(proxy: AuthProxy, where: ListenAddress): Promise<Pr
       // Other upgrades (h2c of `curl --http2`) are offers that may be ignored.
       shouldUpgradeCallback: (req) => req.headers.upgrade?.toLowerCase() === 'websocket',
     },
-    app,
+    (req, res) => proxy.handler(req, res),
   );
   // A server that closes waits for these for ever and cannot cut them by itself.
   const upgraded = new Set<Duplex>();

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, type Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /** Where a request comes from, after trusted proxies. */
@@ -12,6 +12,14 @@ export interface Client {
   readonly secure: boolean;
   /** True when a trusted proxy said so, false when it is known from the socket. */
   readonly viaProxy: boolean;
+}
+
+/** Who is at the other end of a connection. */
+interface Peer {
+  readonly address: string;
+  readonly key: string;
+  readonly trusted: boolean;
+  readonly fly: boolean;
 }
 
 /** Finds the client of a request. */
@@ -71,14 +79,23 @@ export function createClientResolver(trustedProxies: readonly string[]): ClientR
 
   // Who is at the other end of a Unix socket is on this machine.
   const unixTrusted = trustedProxies.includes('loopback');
+  const peerOf = (socket: Socket): Peer => {
+    const address = normalAddress(socket.remoteAddress ?? '') ?? 'unix';
+    return {
+      address,
+      key: limitKey(address),
+      trusted: address === 'unix' ? unixTrusted : isTrusted(address),
+      fly: address !== 'unix' && fly?.check(address, familyOf(address)) === true,
+    };
+  };
+  // On the socket itself: whose connection it is stays the same for all its requests.
+  const PEER = Symbol('peer');
   return (req) => {
-    const socketAddress = normalAddress(req.socket.remoteAddress ?? '') ?? 'unix';
-    const encrypted = 'encrypted' in req.socket && req.socket.encrypted === true;
-    if (socketAddress === 'unix' ? !unixTrusted : !isTrusted(socketAddress)) {
-      return { address: socketAddress, key: limitKey(socketAddress), secure: encrypted, viaProxy: false };
-    }
-    const throughFly =
-      socketAddress !== 'unix' && fly?.check(socketAddress, familyOf(socketAddress)) === true;
+    const socket: Socket & { [PEER]?: Peer } = req.socket;
+    const peer = (socket[PEER] ??= peerOf(socket));
+    const { address: socketAddress, fly: throughFly } = peer;
+    const encrypted = 'encrypted' in socket && socket.encrypted === true;
+    if (!peer.trusted) return { address: socketAddress, key: peer.key, secure: encrypted, viaProxy: false };
     // fly-proxy writes the app's own public address last, which no list can know.
     const hops = xForwardedFor(req);
     const forwardedFor = walk(throughFly ? hops.slice(0, -1) : hops, socketAddress, isTrusted);
@@ -94,7 +111,7 @@ export function createClientResolver(trustedProxies: readonly string[]): ClientR
     const secure = said ?? (encrypted ? 'https' : 'unsaid');
     return {
       address: client.address,
-      key: limitKey(client.address),
+      key: client.address === socketAddress ? peer.key : limitKey(client.address),
       secure: secure === 'https' || secure === 'wss',
       viaProxy: secure !== 'unsaid',
     };
