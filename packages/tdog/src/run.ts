@@ -180,8 +180,11 @@ async function work(engine: Engine, control: Control, meter: Meter): Promise<voi
 
 async function catchUp(engine: Engine): Promise<void> {
   const { tooFarBehind } = await pollEvents(engine);
-  if (tooFarBehind) await reconcile(engine);
-  else await readOverlap(engine);
+  if (tooFarBehind) {
+    await reconcile(engine);
+    // What happened meanwhile.
+    await pollEvents(engine);
+  } else await readOverlap(engine);
 }
 
 function startRun(engine: Engine, type: string): number {

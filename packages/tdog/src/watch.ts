@@ -15,6 +15,8 @@ import type { Control } from './sync.ts';
 const ALLOWANCE_EVERY_MS = 60_000;
 /** While the key is refused: how often the engine itself asks again. */
 const REST_MS = 600_000;
+/** While resting: how often the clock is looked at, as it may jump (a machine that slept). */
+const REST_STEP_MS = 1_000;
 /** How often lists without events are read again, at least this far apart. */
 const TAILS_EVERY_MS = 900_000;
 
@@ -27,7 +29,7 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
     now: options.now,
   });
   const overlap = createOverlapClock(options.now);
-  const prover = createProver(engine);
+  const prover = createProver(engine, () => meter.flush(engine));
   let allowance: Allowance = readAllowance(engine);
   let allowanceAt = options.now();
   let tailsAt = options.now();
@@ -80,7 +82,8 @@ async function rest(engine: Engine, control: Control): Promise<void> {
   while (!engine.signal.aborted && control.keyVerdict === 'refused') {
     const left = asked + REST_MS - engine.options.now();
     if (left <= 0) break;
-    await wait(control, engine.signal, left);
+    // Who looks, or a webhook, changes nothing about the key; both are dealt with when it is accepted again.
+    await pause(control, engine.signal, Math.min(left, REST_STEP_MS));
   }
   control.phase = 'watching';
 }
@@ -96,7 +99,13 @@ async function applyIncoming(engine: Engine, control: Control): Promise<number> 
 
 /** Waits, unless somebody looks, a webhook comes or the engine stops. */
 async function wait(control: Control, signal: AbortSignal, ms: number): Promise<void> {
-  if (signal.aborted || control.looked || control.incoming.length > 0) return;
+  if (control.looked || control.incoming.length > 0) return;
+  await pause(control, signal, ms);
+}
+
+/** Waits until something changes. */
+async function pause(control: Control, signal: AbortSignal, ms: number): Promise<void> {
+  if (signal.aborted) return;
   await new Promise<void>((resolve) => {
     const finish = (): void => {
       clearTimeout(timer);

@@ -33,6 +33,7 @@ export async function stampEvents(engine: Engine, purpose: 'download' | 'proof')
       typeof newest?.['created'] === 'number' ? String(newest['created']) : undefined,
     );
     engine.state.set('stamped_ts', timestampMs(engine.options.now()));
+    engine.state.set('stamped_ms', String(engine.options.now()));
   });
 }
 

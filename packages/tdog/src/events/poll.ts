@@ -24,6 +24,8 @@ export interface PollResult {
 export async function pollEvents(engine: Engine): Promise<PollResult> {
   const { state } = engine;
   if (state.get('events') === 'forbidden') return { events: 0, tooFarBehind: false };
+  // Also where Stripe still answers: what happened between the last poll and its oldest event would be missing.
+  if (isTooOld(engine)) return { events: 0, tooFarBehind: true };
   let events = 0;
   for (;;) {
     const cursor = state.get('cursor');
@@ -38,10 +40,12 @@ export async function pollEvents(engine: Engine): Promise<PollResult> {
         cursor === undefined
       )
         throw error;
-      engine.logger.warn('stripe no longer knows the last event that was applied; going on by time');
-      if (isTooOld(engine)) return { events, tooFarBehind: true };
-      events += await readOverlap(engine);
-      return { events, tooFarBehind: false };
+      engine.logger.warn('stripe no longer knows the last event that was applied');
+      // It should know it: the data was deleted at Stripe, without an event.
+      if (!isForgotten(engine)) return { events, tooFarBehind: true };
+      // So old that it is gone, and nothing came since: whatever there is now is new.
+      await engine.commit(() => state.set('cursor', undefined));
+      continue;
     }
     const horizon = Number(state.get('horizon') ?? '0');
     const newest = page.at(-1);
@@ -61,10 +65,14 @@ export async function pollEvents(engine: Engine): Promise<PollResult> {
 /** Whether the file is so old that events of the time between may be gone. */
 export function isTooOld(engine: Engine): boolean {
   const { state, options } = engine;
-  if (!options.ownBase && state.get('events') === undefined && state.get('current_ms') === undefined)
-    return false;
   const current = Number(state.get('current_ms') ?? state.get('stamped_ms') ?? String(options.now()));
   return options.now() - current > MAX_BEHIND_SECONDS * 1_000;
+}
+
+/** Whether the last event that was applied is so old that Stripe has forgotten it. */
+function isForgotten(engine: Engine): boolean {
+  const horizon = Number(engine.state.get('horizon') ?? '0');
+  return engine.options.now() / 1_000 - horizon > MAX_BEHIND_SECONDS;
 }
 
 /** Pages walk forward with `ending_before`: the page next to the cursor, newest first inside. */
@@ -76,7 +84,7 @@ async function after(
   return { page: page.events.toReversed(), more: page.more };
 }
 
-/** There were no events at all when the download began: all that there are now are new. */
+/** No event is known that Stripe still has: all that there are now are new. */
 async function fromTheBeginning(engine: Engine): Promise<{ page: readonly StripeEvent[]; more: boolean }> {
   const all: StripeEvent[] = [];
   let cursor: string | undefined;

@@ -25,16 +25,18 @@ const PLAN_MS = 3_600_000;
 interface Work {
   readonly table: TableModel;
   readonly window: string;
-  readonly range: Range;
+  readonly ranges: readonly Range[];
   readonly pages: number;
 }
 
-/** Makes the prover of a watching engine. */
-export function createProver(engine: Engine): Prover {
+/** Makes the prover of a watching engine; `flush` writes the counted reads to td_requests, in a transaction. */
+export function createProver(engine: Engine, flush: () => void): Prover {
   const { options, state } = engine;
   let queue: Work[] = [];
   let plannedAt = -Infinity;
   let last = options.now();
+  // By table, of the pass that runs; goes on through restarts and passes while deletions are held back.
+  const deletedKey = (table: TableModel): string => `proof_deleted:${table.name}`;
   return {
     step: async (allowance, busy) => {
       if (options.proofShare === 0 || busy()) return;
@@ -42,38 +44,56 @@ export function createProver(engine: Engine): Prover {
       if (!options.ownBase && now - last < PACE_MS) return;
       if (queue.length === 0 && now - plannedAt > PLAN_MS / 60) {
         queue = plan(engine);
+        await engine.commit(() => {
+          for (const table of engine.store.model.tables.values())
+            if (state.get(`held:${table.name}`) === undefined) state.set(deletedKey(table), undefined);
+        });
         plannedAt = now;
       }
       const work = queue[0];
       if (work === undefined) return;
+      let maxAsked = MAX_ASKED;
       if (options.ownBase) {
+        await engine.commit(flush);
         const today = new Date(now).toISOString().slice(0, 10);
         const perDay = (allowance.total * options.proofShare) / 30;
         const used = state.reads(today, 'proof');
+        // A window that is bigger than a day's part must have its turn too.
         if (used > 0 && used + work.pages > perDay) return;
-        if (allowance.usedForProof + work.pages > allowance.total * options.proofShare) return;
+        const since = new Date(now - 30 * 86_400_000).toISOString().slice(0, 10);
+        const left = allowance.total * options.proofShare - state.reads(since, 'proof') - work.pages;
+        if (left < 0) return;
+        maxAsked = Math.floor(Math.max(1, Math.min(MAX_ASKED, left, perDay - used - work.pages)));
       }
       queue.shift();
       last = now;
       try {
-        const result = await compareTable(engine, work.table, work.range, {
-          purpose: 'proof',
-          maxAsked: MAX_ASKED,
-          acceptDeletions: options.acceptDeletions,
+        const sum = { rows: 0, drift: 0, heldBack: 0 };
+        for (const range of work.ranges) {
+          const result = await compareTable(engine, work.table, range, {
+            purpose: 'proof',
+            maxAsked,
+            acceptDeletions: options.acceptDeletions,
+            deletedBefore: Number(state.get(deletedKey(work.table)) ?? 0),
+          });
+          if (result.deleted > 0)
+            await engine.commit(() =>
+              state.set(
+                deletedKey(work.table),
+                String(Number(state.get(deletedKey(work.table)) ?? 0) + result.deleted),
+              ),
+            );
+          sum.rows += result.rows;
+          sum.drift += result.drift.length;
+          sum.heldBack += result.heldBack;
+        }
+        await engine.commit(() => {
+          flush();
+          writeProof(engine, work.table.name, work.window, sum.rows, sum.drift, sum.drift - sum.heldBack);
         });
-        await engine.commit(() =>
-          writeProof(
-            engine,
-            work.table.name,
-            work.window,
-            result.rows,
-            result.drift.length,
-            result.drift.length - result.heldBack,
-          ),
-        );
-        if (result.drift.length > 0)
+        if (sum.drift > 0)
           engine.logger.warn(
-            { table: work.table.name, window: work.window, drift: result.drift.length },
+            { table: work.table.name, window: work.window, drift: sum.drift },
             'the mirror differed from Stripe and was repaired',
           );
       } catch (error) {
@@ -102,7 +122,7 @@ function plan(engine: Engine): Work[] {
       works.push({
         table,
         window: 'all',
-        range: {},
+        ranges: [{}],
         pages: Math.ceil(engine.store.count(table.name) / 100) + 1,
       });
       continue;
@@ -133,11 +153,26 @@ function windowsOf(engine: Engine, table: TableModel, created: string): Work[] {
       works.push({
         table,
         window: part.window,
-        range: rangeOf(part.window),
+        ranges: [rangeOf(part.window)],
         pages: Math.ceil(part.rows / 100) + 1,
       });
   }
+  // Where the file has nothing, Stripe may have something.
+  const gaps = gapsOf(works.flatMap((work) => work.ranges));
+  works.push({ table, window: 'between', ranges: gaps, pages: gaps.length });
   return works;
+}
+
+/** What the windows leave out, from the beginning of time to its end. */
+export function gapsOf(ranges: readonly Range[]): readonly Range[] {
+  const gaps: Range[] = [];
+  let from: number | undefined;
+  for (const { gte = 0, lt = 0 } of ranges.toSorted((a, b) => (a.gte ?? 0) - (b.gte ?? 0))) {
+    if (from === undefined) gaps.push({ lt: gte });
+    else if (gte > from) gaps.push({ gte: from, lt: gte });
+    from = lt;
+  }
+  return [...gaps, from === undefined ? {} : { gte: from }];
 }
 
 /** `2024-03` or `2024-03-05` as unix seconds. */

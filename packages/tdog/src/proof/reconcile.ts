@@ -1,8 +1,13 @@
-import { planFanOuts, planHidden, workTodo } from '../download/todo.ts';
+import { planFanOuts, planHidden, retrievePathOf, workTodo } from '../download/todo.ts';
 import { listsOf } from '../download/lists.ts';
 import type { Engine } from '../engine.ts';
+import { isEvent, objectIdOf, storeEvents } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
+import type { StripeEvent } from '../options.ts';
 import { compareTable } from './compare.ts';
+
+/** How long what was compared before an interruption counts. */
+const FRESH_MS = 7 * 86_400_000;
 
 /**
  * Compares everything with Stripe, in place and readable throughout. For a file that is further behind than events
@@ -12,15 +17,23 @@ export async function reconcile(engine: Engine): Promise<void> {
   const { state } = engine;
   engine.logger.warn('the file is further behind than events reach back; comparing everything');
   let stamp = state.get('reconcile');
-  if (stamp === undefined) {
+  const stampedAt = stamp === undefined ? 0 : ((JSON.parse(stamp) as { at?: number }).at ?? 0);
+  // An interrupted comparison goes on, unless that was long ago too.
+  if (stamp === undefined || engine.options.now() - stampedAt > FRESH_MS) {
     const page = await engine.api.list('/v1/events?limit=1', {
       endpoint: 'GET /v1/events',
       purpose: 'proof',
     });
-    stamp = JSON.stringify({ id: page.data[0]?.['id'], created: page.data[0]?.['created'] });
+    stamp = JSON.stringify({
+      id: page.data[0]?.['id'],
+      created: page.data[0]?.['created'],
+      at: engine.options.now(),
+    });
     const text = stamp;
     await engine.commit(() => state.set('reconcile', text));
   }
+  const { id, created } = JSON.parse(stamp) as { id?: string; created?: number };
+  if (id !== undefined) await keepEvents(engine, id);
   for (const table of engine.store.model.tables.values()) {
     if (listsOf(table.spec).length === 0 || state.progress(table.name)?.state !== 'done') continue;
     if (state.get(`reconciled:${table.name}`) === stamp) continue;
@@ -48,7 +61,6 @@ export async function reconcile(engine: Engine): Promise<void> {
     planHidden(engine);
   });
   await workTodo(engine, 'fan-out');
-  const { id, created } = JSON.parse(stamp) as { id?: string; created?: number };
   await engine.commit(() => {
     state.set('cursor', id);
     state.set('horizon', created === undefined ? undefined : String(created));
@@ -56,6 +68,39 @@ export async function reconcile(engine: Engine): Promise<void> {
     state.set('reconcile', undefined);
     for (const table of engine.store.model.tables.keys()) state.set(`reconciled:${table}`, undefined);
   });
+}
+
+/**
+ * Keeps the events up to the stamp that Stripe still has. They are not applied: the comparison that follows is newer.
+ * Objects in no list are read by their ids.
+ */
+async function keepEvents(engine: Engine, stamp: string): Promise<void> {
+  const get = { endpoint: 'GET /v1/events', purpose: 'proof' as const };
+  const keep = (found: readonly StripeEvent[]): Promise<void> =>
+    engine.commit(() => {
+      for (const event of storeEvents(engine, found.toReversed())) {
+        const table = engine.store.model.tableOf(event.data.object);
+        const id = objectIdOf(event);
+        if (table === undefined || id === undefined || listsOf(table.spec).length > 0) continue;
+        if (retrievePathOf(table, id, undefined) !== undefined)
+          engine.state.todo().add(`get:${table.name}`, id);
+      }
+    });
+  const newest: unknown = await engine.api.get(`/v1/events/${encodeURIComponent(stamp)}`, {
+    ...get,
+    endpoint: 'GET /v1/events/{id}',
+  });
+  if (isEvent(newest)) await keep([newest]);
+  let last: string | undefined = stamp;
+  while (last !== undefined) {
+    const page = await engine.api.list(
+      `/v1/events?limit=100&starting_after=${encodeURIComponent(last)}`,
+      get,
+    );
+    const found = (page.data as readonly unknown[]).filter(isEvent);
+    await keep(found);
+    last = page.has_more ? found.at(-1)?.id : undefined;
+  }
 }
 
 /** Writes a line of td_proof, in the running transaction. */
