@@ -54,12 +54,29 @@ export function ensureTable(db: DatabaseSync, table: TableModel): boolean {
     db.exec(createTableSql(table));
     return true;
   }
-  for (const column of table.columns) {
-    if (existing.has(column.name)) continue;
-    db.exec(`ALTER TABLE ${q(table.name)} ADD COLUMN ${columnSql(column)}`);
-    fillFromExtra(db, table, column);
-  }
+  const added = table.columns.filter((column) => !existing.has(column.name));
+  if (added.length > 0) addColumns(db, table, added);
   return false;
+}
+
+/**
+ * Columns that a newer catalogue knows. What an earlier one did not know was kept in `extra`: it becomes the columns,
+ * without a download. All or nothing, as a column that exists is not filled again.
+ */
+function addColumns(db: DatabaseSync, table: TableModel, added: TableModel['columns']): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    for (const column of added) {
+      db.exec(`ALTER TABLE ${q(table.name)} ADD COLUMN ${columnSql(column)}`);
+      if (column.references !== undefined) createIndex(db, table.name, column.name);
+    }
+    fillFromExtra(db, table, added);
+    db.exec('UPDATE td_metadata SET data_version = data_version + 1');
+    db.exec('COMMIT');
+  } catch (error) {
+    db.exec('ROLLBACK');
+    throw error;
+  }
 }
 
 function createTableSql(table: TableModel): string {
@@ -78,22 +95,25 @@ function columnSql(column: TableModel['columns'][number]): string {
   return `${q(column.name)} ${column.sqlType}${reference}`;
 }
 
-/** A property that an earlier catalogue did not know was kept in `extra`: it becomes the column, without a download. */
-function fillFromExtra(db: DatabaseSync, table: TableModel, column: TableModel['columns'][number]): void {
-  const select = db.prepare(`SELECT id, extra FROM ${q(table.name)} WHERE extra IS NOT NULL`);
-  const update = db.prepare(`UPDATE ${q(table.name)} SET ${q(column.name)} = ?, extra = ? WHERE id = ?`);
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    for (const row of select.all()) {
+/** Rows that are held in memory at once. */
+const FILL_ROWS = 1_000;
+
+function fillFromExtra(db: DatabaseSync, table: TableModel, added: TableModel['columns']): void {
+  const select = db.prepare(
+    `SELECT rowid AS n, extra FROM ${q(table.name)} WHERE rowid > ? AND extra IS NOT NULL ORDER BY rowid LIMIT ${FILL_ROWS}`,
+  );
+  const sets = [...added.map((column) => column.name), 'extra'].map((name) => `${q(name)} = ?`).join(', ');
+  const update = db.prepare(`UPDATE ${q(table.name)} SET ${sets} WHERE rowid = ?`);
+  for (let after = 0; ;) {
+    const rows = select.all(after);
+    for (const row of rows) {
+      after = Number(row['n']);
       const extra = JSON.parse(String(row['extra'])) as Record<string, unknown>;
-      const value = column.read(extra, undefined);
-      if (value === null) continue;
-      update.run(value, table.extra(extra), String(row['id']));
+      const values = added.map((column) => column.read(extra, undefined) ?? column.initial ?? null);
+      const rest = table.extra(extra);
+      if (rest !== row['extra']) update.run(...values, rest, after);
     }
-    db.exec('COMMIT');
-  } catch (error) {
-    db.exec('ROLLBACK');
-    throw error;
+    if (rows.length < FILL_ROWS) return;
   }
 }
 
