@@ -11,6 +11,8 @@ import { flattenOne, flattenPage, writeFlat } from './write-page.ts';
 
 /** Items in work at once; the gate decides how many of them really talk to Stripe. */
 const WORKERS = 16;
+/** How often a list is begun anew because its parent changed. */
+const MAX_RESTARTS = 3;
 /** Tries of one item that fails while others succeed. */
 const TRIES = 5;
 
@@ -273,12 +275,13 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
   const base = listPath(engine, list, item.id);
   let cursor = item.cursor;
   const ids = new Set<string>();
-  for (;;) {
+  let whole = cursor === null;
+  let start = engine.touched.mark();
+  for (let restarts = 0; ;) {
     const query = list.paged
       ? `limit=100${cursor === null ? '' : `&starting_after=${encodeURIComponent(cursor)}`}`
       : '';
     const path = query === '' ? base : `${base}${base.includes('?') ? '&' : '?'}${query}`;
-    const mark = engine.touched.mark();
     const get = { endpoint: `GET ${list.path.split('?')[0] ?? list.path}`, purpose, maxAttempts: TRIES };
     const page =
       list.single === true
@@ -286,30 +289,38 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
         : await engine.api.list(path, get);
     const last = page.data.at(-1)?.['id'];
     const more = list.paged && page.has_more && typeof last === 'string';
+    if (engine.touched.since(list.parentTable, item.id, start)) {
+      // The parent changed while its list was read: from the top again; what keeps changing is left for later.
+      await engine.commit(() => todo.setCursor(item, null));
+      if ((restarts += 1) > MAX_RESTARTS) return;
+      cursor = null;
+      whole = true;
+      ids.clear();
+      start = engine.touched.mark();
+      continue;
+    }
     for (const object of page.data) if (typeof object['id'] === 'string') ids.add(object['id']);
     await engine.commit(() => {
-      if (!engine.touched.since(list.parentTable, item.id, mark)) {
-        const parent = list.list.startsWith('clock:') ? undefined : item.id;
-        const flat = flattenPage(engine, list.tables, page.data, parent);
-        engine.counters.objects += flat.writes.length;
-        // A whole walk in one go shows the whole set: what is not in it has gone.
-        if (!more && item.cursor === null && list.list.startsWith('rest:'))
-          flat.sets.push({
-            tables: list.tables,
-            parentTable: list.parentTable,
-            parent: item.id,
-            ids: [...ids],
+      const parent = list.list.startsWith('clock:') ? undefined : item.id;
+      const flat = flattenPage(engine, list.tables, page.data, parent);
+      engine.counters.objects += flat.writes.length;
+      // A whole walk in one go shows the whole set: what is not in it has gone.
+      if (!more && whole && list.list.startsWith('rest:'))
+        flat.sets.push({
+          tables: list.tables,
+          parentTable: list.parentTable,
+          parent: item.id,
+          ids: [...ids],
+        });
+      writeFlat(engine, flat);
+      for (const table of list.tables) {
+        const row = engine.state.progress(table);
+        if (row !== undefined)
+          engine.state.setProgress(table, {
+            rows: row.rows + page.data.length,
+            pages: row.pages + 1,
+            requests: row.requests + 1,
           });
-        writeFlat(engine, flat);
-        for (const table of list.tables) {
-          const row = engine.state.progress(table);
-          if (row !== undefined)
-            engine.state.setProgress(table, {
-              rows: row.rows + page.data.length,
-              pages: row.pages + 1,
-              requests: row.requests + 1,
-            });
-        }
       }
       if (more) todo.setCursor(item, String(last));
       else todo.done(item);

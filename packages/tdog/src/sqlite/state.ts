@@ -35,7 +35,7 @@ export interface ProgressRow {
 export interface Todo {
   add(list: string, id: string): void;
   next(limit: number, after?: TodoItem): readonly TodoItem[];
-  setCursor(item: TodoItem, cursor: string): void;
+  setCursor(item: TodoItem, cursor: string | null): void;
   done(item: TodoItem): void;
   count(): number;
 }
@@ -118,7 +118,10 @@ const EMPTY = {
 };
 
 function createTodo(db: DatabaseSync): Todo {
-  const add = db.prepare('INSERT OR IGNORE INTO td_todo (list, id) VALUES (?, ?)');
+  // Called for anew, it begins anew.
+  const add = db.prepare(
+    'INSERT INTO td_todo (list, id) VALUES (?, ?) ON CONFLICT DO UPDATE SET cursor = NULL',
+  );
   const next = db.prepare(
     'SELECT list, id, cursor FROM td_todo WHERE (list, id) > (?, ?) ORDER BY list, id LIMIT ?',
   );
