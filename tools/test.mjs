@@ -10,8 +10,8 @@ const ci = process.env.CI === 'true' || process.env.CI === '1';
 const reports = mkdtempSync(path.join(tmpdir(), 'datasette-stripe-test-'));
 const minute = 60_000;
 
-/** What a suite came to. `skipped` are tests that the suite itself left out. */
-const nothing = { passed: 0, failed: 0, skipped: 0 };
+/** What a suite came to. `skipped` counts tests that the suite itself left out, `failures` names those that failed. */
+const nothing = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
 const suites = [
   command('format', ['npm', 'run', '--silent', 'format:check']),
@@ -78,6 +78,7 @@ function summarise(rows) {
     const counts = `${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed`;
     console.log(`${name.padEnd(10)} ${counts} ${(seconds ?? '-').padStart(7)} s  ${note}`.trimEnd());
   }
+  for (const failure of rows.flatMap(({ failures }) => failures ?? [])) console.log(`FAILED ${failure}`);
   const passed = rows.reduce((sum, row) => sum + row.passed, 0);
   const failed = rows.reduce((sum, row) => sum + row.failed, 0);
   console.log(`\n${passed} passed, ${failed} failed`);
@@ -117,7 +118,12 @@ function readVitest(file) {
     ({ status, assertionResults }) =>
       status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
   );
-  for (const { name, message } of broken) console.log(`FAILED FILE ${name}: ${message}`);
+  const failures = report.testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => status === 'failed')
+      .map(({ fullName, failureMessages }) => failureText(name, fullName, failureMessages.join('\n'))),
+  );
+  failures.push(...broken.map(({ name, message }) => failureText(name, 'the file itself', message)));
   const skipped = report.testResults.flatMap(({ name, assertionResults }) =>
     assertionResults
       .filter(({ status }) => status === 'pending' || status === 'skipped' || status === 'todo')
@@ -128,7 +134,16 @@ function readVitest(file) {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,
     skipped: skipped.length,
+    failures,
   };
+}
+
+/** A failed test with the beginning of its message: what a log that is cut to its end has to show. */
+function failureText(file, test, message) {
+  const lines = message.split('\n').filter((line) => line.trim() !== '');
+  return [`${path.relative('.', file)}: ${test}`, ...lines.slice(0, 8).map((line) => `    ${line}`)].join(
+    '\n',
+  );
 }
 
 /** The Datasette site's own tests: pytest in a venv of its own, so that the served one holds nothing but the site. */
@@ -161,7 +176,8 @@ function readJunit(file) {
   const count = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
   const failed = count('failures') + count('errors');
   const skipped = count('skipped');
-  return { passed: Math.max(0, count('tests') - failed - skipped), failed, skipped };
+  // pytest closes with the names and messages of its own failures.
+  return { ...nothing, passed: Math.max(0, count('tests') - failed - skipped), failed, skipped };
 }
 
 /** A run that failed without a failed test, or wrote no report, counts as one failure. */
