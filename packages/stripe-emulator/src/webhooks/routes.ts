@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Call } from '../api/context.ts';
-import { shown } from '../api/lists.ts';
 import type { Route } from '../api/routes.ts';
 import { invalid, parameterMissing } from '../http/failure.ts';
 import { text, texts } from '../http/params.ts';
@@ -9,6 +8,7 @@ import { flagHidden } from '../store/layer.ts';
 import type { StripeObject } from '../types.ts';
 import { randomId } from '../write/ids.ts';
 import { actorOf, fields, need, required, save, update } from '../write/kernel.ts';
+import { post } from '../write/post.ts';
 
 const spec = 'api_version:s connect:x description:s enabled_events:a metadata:m url:s disabled:x';
 
@@ -42,25 +42,15 @@ function create(call: Call): StripeObject {
 
 /** Webhook endpoints. */
 export const webhookRoutes: readonly Route[] = [
-  {
-    method: 'POST',
-    path: '/v1/webhook_endpoints',
-    object: 'webhook_endpoint',
-    handle: (call) => shown(call, create(call)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/webhook_endpoints/{webhook_endpoint}',
-    object: 'webhook_endpoint',
-    handle: (call) => {
-      const endpoint = need(call, 'webhook_endpoint', 'webhook_endpoint');
-      const values = fields(call.params, spec, endpoint);
-      if (typeof values['url'] === 'string') checked(values['url']);
-      const disabled = text(call.params, 'disabled');
-      if (disabled !== undefined) values['status'] = disabled === 'true' ? 'disabled' : 'enabled';
-      return shown(call, update(actorOf(call), endpoint, values));
-    },
-  },
+  post('/v1/webhook_endpoints', 'webhook_endpoint', create),
+  post('/v1/webhook_endpoints/{webhook_endpoint}', 'webhook_endpoint', (call, actor) => {
+    const endpoint = need(call, 'webhook_endpoint', 'webhook_endpoint');
+    const values = fields(call.params, spec, endpoint);
+    if (typeof values['url'] === 'string') checked(values['url']);
+    const disabled = text(call.params, 'disabled');
+    if (disabled !== undefined) values['status'] = disabled === 'true' ? 'disabled' : 'enabled';
+    return update(actor, endpoint, values);
+  }),
   {
     method: 'DELETE',
     path: '/v1/webhook_endpoints/{webhook_endpoint}',

@@ -21,6 +21,7 @@ import {
   update,
   type Actor,
 } from './kernel.ts';
+import { post } from './post.ts';
 
 const productFields =
   'active:b default_price_data:x default_price:x description:s id:x images:a marketing_features:x metadata:m name:s package_dimensions:x shippable:b statement_descriptor:s tax_code:s type:s unit_label:s url:s';
@@ -219,12 +220,7 @@ function deletes(path: string, object: string, param: string, type: string): Rou
 
 /** Products, prices, coupons, promotion codes, tax rates, shipping rates. */
 export const catalogueRoutes: readonly Route[] = [
-  {
-    method: 'POST',
-    path: '/v1/products',
-    object: 'product',
-    handle: (call) => shown(call, createProduct(call)),
-  },
+  post('/v1/products', 'product', createProduct),
   updates('/v1/products/{id}', 'product', 'id', productFields, 'product.updated', (call) => {
     const price = named(call, 'price', 'default_price');
     return { updated: actorOf(call).at, ...(price === undefined ? {} : { default_price: price.id }) };
@@ -246,28 +242,22 @@ export const catalogueRoutes: readonly Route[] = [
       return remove(actorOf(call), product, 'product.deleted');
     },
   },
-  {
-    method: 'POST',
-    path: '/v1/prices',
-    object: 'price',
-    handle: (call) => {
-      fields(call.params, priceFields);
-      const actor = actorOf(call);
-      const data = hash(call.params, 'product_data');
-      let product = named(call, 'product', 'product');
-      if (product === undefined && data !== undefined) {
-        const values = {
-          created: actor.at,
-          livemode: false,
-          name: required(data, 'name'),
-          updated: actor.at,
-        };
-        product = save(actor, shapes.product(randomId(call.account, 'prod_'), values), 'product.created');
-      }
-      if (product === undefined) throw parameterMissing('product');
-      return shown(call, createPrice(actor, call.params, product));
-    },
-  },
+  post('/v1/prices', 'price', (call, actor) => {
+    fields(call.params, priceFields);
+    const data = hash(call.params, 'product_data');
+    let product = named(call, 'product', 'product');
+    if (product === undefined && data !== undefined) {
+      const values = {
+        created: actor.at,
+        livemode: false,
+        name: required(data, 'name'),
+        updated: actor.at,
+      };
+      product = save(actor, shapes.product(randomId(call.account, 'prod_'), values), 'product.created');
+    }
+    if (product === undefined) throw parameterMissing('product');
+    return createPrice(actor, call.params, product);
+  }),
   updates(
     '/v1/prices/{price}',
     'price',
@@ -275,12 +265,7 @@ export const catalogueRoutes: readonly Route[] = [
     'active:b currency_options:x lookup_key:s metadata:m nickname:s tax_behavior:s transfer_lookup_key:x',
     'price.updated',
   ),
-  {
-    method: 'POST',
-    path: '/v1/coupons',
-    object: 'coupon',
-    handle: (call) => shown(call, createCoupon(call)),
-  },
+  post('/v1/coupons', 'coupon', createCoupon),
   updates(
     '/v1/coupons/{coupon}',
     'coupon',
@@ -289,12 +274,7 @@ export const catalogueRoutes: readonly Route[] = [
     'coupon.updated',
   ),
   deletes('/v1/coupons/{coupon}', 'coupon', 'coupon', 'coupon.deleted'),
-  {
-    method: 'POST',
-    path: '/v1/promotion_codes',
-    object: 'promotion_code',
-    handle: (call) => shown(call, createPromotionCode(call)),
-  },
+  post('/v1/promotion_codes', 'promotion_code', createPromotionCode),
   updates(
     '/v1/promotion_codes/{promotion_code}',
     'promotion_code',
@@ -302,24 +282,18 @@ export const catalogueRoutes: readonly Route[] = [
     'active:b metadata:m restrictions:x',
     'promotion_code.updated',
   ),
-  {
-    method: 'POST',
-    path: '/v1/tax_rates',
-    object: 'tax_rate',
-    handle: (call) => {
-      const values = fields(call.params, taxRateFields);
-      for (const name of ['display_name', 'inclusive', 'percentage']) required(call.params, name);
-      const actor = actorOf(call);
-      const made = shapes.taxRate(randomId(call.account, 'txr_'), {
-        created: actor.at,
-        effective_percentage: values['percentage'],
-        livemode: false,
-        tax_type: null,
-        ...values,
-      });
-      return shown(call, save(actor, made, 'tax_rate.created'));
-    },
-  },
+  post('/v1/tax_rates', 'tax_rate', (call, actor) => {
+    const values = fields(call.params, taxRateFields);
+    for (const name of ['display_name', 'inclusive', 'percentage']) required(call.params, name);
+    const made = shapes.taxRate(randomId(call.account, 'txr_'), {
+      created: actor.at,
+      effective_percentage: values['percentage'],
+      livemode: false,
+      tax_type: null,
+      ...values,
+    });
+    return save(actor, made, 'tax_rate.created');
+  }),
   updates(
     '/v1/tax_rates/{tax_rate}',
     'tax_rate',
@@ -327,28 +301,22 @@ export const catalogueRoutes: readonly Route[] = [
     'active:b country:s description:s display_name:s jurisdiction:s metadata:m state:s tax_type:s',
     'tax_rate.updated',
   ),
-  {
-    method: 'POST',
-    path: '/v1/shipping_rates',
-    object: 'shipping_rate',
-    handle: (call) => {
-      const values = fields(
-        call.params,
-        'display_name:s type:s fixed_amount:x metadata:m tax_behavior:s tax_code:s delivery_estimate:x',
-      );
-      const fixed = hash(call.params, 'fixed_amount') ?? {};
-      const actor = actorOf(call);
-      const made = shape('shipping_rate', randomId(call.account, 'shr_'), {
-        active: true,
-        created: actor.at,
-        fixed_amount: { amount: integer(fixed, 'amount') ?? 0, currency: currency(fixed) },
-        livemode: false,
-        metadata: {},
-        type: 'fixed_amount',
-        tax_behavior: 'unspecified',
-        ...values,
-      });
-      return shown(call, save(actor, made));
-    },
-  },
+  post('/v1/shipping_rates', 'shipping_rate', (call, actor) => {
+    const values = fields(
+      call.params,
+      'display_name:s type:s fixed_amount:x metadata:m tax_behavior:s tax_code:s delivery_estimate:x',
+    );
+    const fixed = hash(call.params, 'fixed_amount') ?? {};
+    const made = shape('shipping_rate', randomId(call.account, 'shr_'), {
+      active: true,
+      created: actor.at,
+      fixed_amount: { amount: integer(fixed, 'amount') ?? 0, currency: currency(fixed) },
+      livemode: false,
+      metadata: {},
+      type: 'fixed_amount',
+      tax_behavior: 'unspecified',
+      ...values,
+    });
+    return save(actor, made);
+  }),
 ];

@@ -1,6 +1,5 @@
 import { flagClock } from '../store/layer.ts';
 import type { Call } from '../api/context.ts';
-import { shown } from '../api/lists.ts';
 import type { Route } from '../api/routes.ts';
 import { invalid, parameterMissing } from '../http/failure.ts';
 import { integer } from '../http/params.ts';
@@ -8,8 +7,9 @@ import { shape } from '../shapes/shape.ts';
 import type { StripeObject } from '../types.ts';
 import { deleteCustomer } from './customer-routes.ts';
 import { randomId } from './ids.ts';
-import { actorOf, fields, need, save, update, type Actor } from './kernel.ts';
+import { actorOf, fields, need, save, update, type Actor, tell } from './kernel.ts';
 import { dueOf, happen } from './schedule.ts';
+import { post } from './post.ts';
 
 const kind = 'test_helpers.test_clock';
 
@@ -71,30 +71,20 @@ function create(call: Call): StripeObject {
 
 /** Test clocks: customers made on one live in its time. */
 export const clockRoutes: readonly Route[] = [
-  {
-    method: 'POST',
-    path: '/v1/test_helpers/test_clocks',
-    object: kind,
-    handle: (call) => shown(call, create(call)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/test_helpers/test_clocks/{test_clock}/advance',
-    object: kind,
-    handle: (call) => {
-      fields(call.params, 'frozen_time:i');
-      const clock = need(call, kind, 'test_clock');
-      const to = integer(call.params, 'frozen_time');
-      if (to === undefined) throw parameterMissing('frozen_time');
-      if (to <= Number(clock['frozen_time'])) {
-        throw invalid(
-          'frozen_time',
-          'Test clock can only be advanced to a time in the future of its current frozen time.',
-        );
-      }
-      return shown(call, advance(actorOf(call), clock, to));
-    },
-  },
+  post('/v1/test_helpers/test_clocks', kind, create),
+  post('/v1/test_helpers/test_clocks/{test_clock}/advance', kind, (call, actor) => {
+    fields(call.params, 'frozen_time:i');
+    const clock = need(call, kind, 'test_clock');
+    const to = integer(call.params, 'frozen_time');
+    if (to === undefined) throw parameterMissing('frozen_time');
+    if (to <= Number(clock['frozen_time'])) {
+      throw invalid(
+        'frozen_time',
+        'Test clock can only be advanced to a time in the future of its current frozen time.',
+      );
+    }
+    return advance(actor, clock, to);
+  }),
   {
     method: 'DELETE',
     path: '/v1/test_helpers/test_clocks/{test_clock}',
@@ -108,7 +98,7 @@ export const clockRoutes: readonly Route[] = [
         if (customer) deleteCustomer(actor, customer);
       }
       store.remove(kind, clock.id);
-      actor.account.emit('test_helpers.test_clock.deleted', clock, undefined, actor.request);
+      tell(actor, 'test_helpers.test_clock.deleted', clock);
       return { id: clock.id, object: kind, deleted: true };
     },
   },

@@ -1,4 +1,3 @@
-import { shown } from '../api/lists.ts';
 import type { Call } from '../api/context.ts';
 import type { Route } from '../api/routes.ts';
 import { invalid, missing } from '../http/failure.ts';
@@ -19,9 +18,11 @@ import {
   save,
   update,
   type Actor,
+  tell,
 } from './kernel.ts';
 import { attach, methodNamed } from './payment-methods.ts';
 import { endSubscription } from './subscriptions.ts';
+import { post } from './post.ts';
 
 const customerFields =
   'address:x balance:i business_name:s cash_balance:x description:s email:s individual_name:s invoice_prefix:s invoice_settings:x metadata:m name:s next_invoice_sequence:i payment_method:x phone:s preferred_locales:a shipping:x source:x tax:x tax_exempt:s tax_id_data:x test_clock:x validate:x default_source:s coupon:x promotion_code:x';
@@ -148,22 +149,12 @@ export function deleteCustomer(actor: Actor, customer: StripeObject): Record<str
 
 /** Customers, their tax ids and their credit. */
 export const customerRoutes: readonly Route[] = [
-  {
-    method: 'POST',
-    path: '/v1/customers',
-    object: 'customer',
-    handle: (call) => shown(call, createCustomer(call)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/customers/{customer}',
-    object: 'customer',
-    handle: (call) => {
-      const customer = need(call, 'customer', 'customer');
-      const values = { ...fields(call.params, customerFields, customer), ...nestedValues(call, customer) };
-      return shown(call, update(inTimeOf(actorOf(call), customer), customer, values, 'customer.updated'));
-    },
-  },
+  post('/v1/customers', 'customer', createCustomer),
+  post('/v1/customers/{customer}', 'customer', (call, actor) => {
+    const customer = need(call, 'customer', 'customer');
+    const values = { ...fields(call.params, customerFields, customer), ...nestedValues(call, customer) };
+    return update(inTimeOf(actor, customer), customer, values, 'customer.updated');
+  }),
   {
     method: 'DELETE',
     path: '/v1/customers/{customer}',
@@ -173,15 +164,10 @@ export const customerRoutes: readonly Route[] = [
       return deleteCustomer(inTimeOf(actorOf(call), customer), customer);
     },
   },
-  {
-    method: 'POST',
-    path: '/v1/customers/{customer}/tax_ids',
-    object: 'tax_id',
-    handle: (call) => {
-      fields(call.params, 'type:s value:s');
-      return shown(call, createTaxId(actorOf(call), need(call, 'customer', 'customer'), call.params));
-    },
-  },
+  post('/v1/customers/{customer}/tax_ids', 'tax_id', (call, actor) => {
+    fields(call.params, 'type:s value:s');
+    return createTaxId(actor, need(call, 'customer', 'customer'), call.params);
+  }),
   {
     method: 'DELETE',
     path: '/v1/customers/{customer}/tax_ids/{id}',
@@ -192,23 +178,17 @@ export const customerRoutes: readonly Route[] = [
       return remove(actorOf(call), tax, 'customer.tax_id.deleted');
     },
   },
-  {
-    method: 'POST',
-    path: '/v1/customers/{customer}/balance_transactions',
-    object: 'customer_balance_transaction',
-    handle: (call) => {
-      const values = fields(call.params, 'amount:i currency:s description:s metadata:m');
-      const customer = need(call, 'customer', 'customer');
-      const amount = integer(call.params, 'amount');
-      if (amount === undefined)
-        throw invalid('amount', 'Missing required param: amount.', 'parameter_missing');
-      const actor = inTimeOf(actorOf(call), customer);
-      const owner = customer['currency'] === null ? { ...customer, currency: values['currency'] } : customer;
-      const ending = Number(customer['balance']) + amount;
-      const description = typeof values['description'] === 'string' ? values['description'] : null;
-      return shown(call, creditBalance(actor, owner, amount, ending, 'adjustment', null, description));
-    },
-  },
+  post('/v1/customers/{customer}/balance_transactions', 'customer_balance_transaction', (call) => {
+    const values = fields(call.params, 'amount:i currency:s description:s metadata:m');
+    const customer = need(call, 'customer', 'customer');
+    const amount = integer(call.params, 'amount');
+    if (amount === undefined) throw invalid('amount', 'Missing required param: amount.', 'parameter_missing');
+    const actor = inTimeOf(actorOf(call), customer);
+    const owner = customer['currency'] === null ? { ...customer, currency: values['currency'] } : customer;
+    const ending = Number(customer['balance']) + amount;
+    const description = typeof values['description'] === 'string' ? values['description'] : null;
+    return creditBalance(actor, owner, amount, ending, 'adjustment', null, description);
+  }),
   {
     method: 'DELETE',
     path: '/v1/customers/{customer}/discount',
@@ -219,7 +199,7 @@ export const customerRoutes: readonly Route[] = [
       if (discount === null) throw missing('discount', '', 'discount');
       const actor = actorOf(call);
       update(actor, customer, { discount: null }, 'customer.updated');
-      actor.account.emit('customer.discount.deleted', discount, undefined, actor.request);
+      tell(actor, 'customer.discount.deleted', discount);
       return { id: discount.id, object: 'discount', deleted: true };
     },
   },

@@ -1,5 +1,4 @@
 import type { Call } from '../api/context.ts';
-import { shown } from '../api/lists.ts';
 import type { Route } from '../api/routes.ts';
 import { invalid, parameterMissing } from '../http/failure.ts';
 import { hash, hashes, integer, text } from '../http/params.ts';
@@ -20,6 +19,7 @@ import {
   summed,
 } from './invoices.ts';
 import {
+  actorFor,
   actorOf,
   currency,
   customerOf,
@@ -31,9 +31,11 @@ import {
   required,
   update,
   type Actor,
+  tell,
 } from './kernel.ts';
 import { methodNamed } from './payment-methods.ts';
 import { followPayment } from './subscriptions.ts';
+import { post } from './post.ts';
 
 const day = 86_400;
 
@@ -116,16 +118,12 @@ const invoiceDo = (
   path: string,
   spec: string,
   run: (call: Call, actor: Actor, invoice: StripeObject) => StripeObject,
-): Route => ({
-  method: 'POST',
-  path: `/v1/invoices/{invoice}${path}`,
-  object: 'invoice',
-  handle: (call) => {
+): Route =>
+  post(`/v1/invoices/{invoice}${path}`, 'invoice', (call, actor) => {
     const invoice = need(call, 'invoice', 'invoice');
     fields(call.params, spec);
-    return shown(call, run(call, inTimeOf(actorOf(call), customerOf(actorOf(call), invoice)), invoice));
-  },
-});
+    return run(call, inTimeOf(actor, customerOf(actor, invoice)), invoice);
+  });
 
 function pay(call: Call, actor: Actor, invoice: StripeObject): StripeObject {
   const draft = invoice['status'] === 'draft' ? finalizeInvoice(actor, invoice) : invoice;
@@ -152,28 +150,15 @@ function pay(call: Call, actor: Actor, invoice: StripeObject): StripeObject {
 
 /** Invoices, their items and credit notes. */
 export const invoiceRoutes: readonly Route[] = [
-  {
-    method: 'POST',
-    path: '/v1/invoiceitems',
-    object: 'invoiceitem',
-    handle: (call) => shown(call, createItem(call)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/invoiceitems/{invoiceitem}',
-    object: 'invoiceitem',
-    handle: (call) => {
-      const item = need(call, 'invoiceitem', 'invoiceitem');
-      return shown(
-        call,
-        update(
-          actorOf(call),
-          item,
-          fields(call.params, 'amount:i description:s discountable:b metadata:m quantity:i', item),
-        ),
-      );
-    },
-  },
+  post('/v1/invoiceitems', 'invoiceitem', createItem),
+  post('/v1/invoiceitems/{invoiceitem}', 'invoiceitem', (call, actor) => {
+    const item = need(call, 'invoiceitem', 'invoiceitem');
+    return update(
+      actor,
+      item,
+      fields(call.params, 'amount:i description:s discountable:b metadata:m quantity:i', item),
+    );
+  }),
   {
     method: 'DELETE',
     path: '/v1/invoiceitems/{invoiceitem}',
@@ -194,41 +179,31 @@ export const invoiceRoutes: readonly Route[] = [
       return remove(actor, item, 'invoiceitem.deleted');
     },
   },
-  {
-    method: 'POST',
-    path: '/v1/invoices',
-    object: 'invoice',
-    handle: (call) => shown(call, createInvoice(call)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/invoices/{invoice}',
-    object: 'invoice',
-    handle: (call) => {
-      const invoice = need(call, 'invoice', 'invoice');
-      const actor = inTimeOf(actorOf(call), customerOf(actorOf(call), invoice));
-      const values = fields(call.params, invoiceFields, invoice);
-      const rates = ratesOf(call, call.params, 'default_tax_rates');
-      if (rates !== undefined) values['default_tax_rates'] = rates;
-      const method = text(call.params, 'default_payment_method');
-      if (method !== undefined)
-        values['default_payment_method'] = methodNamed(actor, method, 'default_payment_method').id;
-      if (
-        invoice['status'] !== 'draft' &&
-        Object.keys(values).some(
-          (name) => !['metadata', 'auto_advance', 'description', 'default_payment_method'].includes(name),
-        )
-      ) {
-        mustBe(invoice, ['draft'], 'update');
-      }
-      const lines = (invoice['lines'] as { data: StripeObject[] }).data;
-      const next =
-        invoice['status'] === 'draft'
-          ? summed(actor, { ...invoice, ...values }, lines)
-          : { ...invoice, ...values };
-      return shown(call, update(actor, invoice, next, 'invoice.updated'));
-    },
-  },
+  post('/v1/invoices', 'invoice', createInvoice),
+  post('/v1/invoices/{invoice}', 'invoice', (call) => {
+    const invoice = need(call, 'invoice', 'invoice');
+    const actor = actorFor(call, invoice);
+    const values = fields(call.params, invoiceFields, invoice);
+    const rates = ratesOf(call, call.params, 'default_tax_rates');
+    if (rates !== undefined) values['default_tax_rates'] = rates;
+    const method = text(call.params, 'default_payment_method');
+    if (method !== undefined)
+      values['default_payment_method'] = methodNamed(actor, method, 'default_payment_method').id;
+    if (
+      invoice['status'] !== 'draft' &&
+      Object.keys(values).some(
+        (name) => !['metadata', 'auto_advance', 'description', 'default_payment_method'].includes(name),
+      )
+    ) {
+      mustBe(invoice, ['draft'], 'update');
+    }
+    const lines = (invoice['lines'] as { data: StripeObject[] }).data;
+    const next =
+      invoice['status'] === 'draft'
+        ? summed(actor, { ...invoice, ...values }, lines)
+        : { ...invoice, ...values };
+    return update(actor, invoice, next, 'invoice.updated');
+  }),
   {
     method: 'DELETE',
     path: '/v1/invoices/{invoice}',
@@ -263,7 +238,7 @@ export const invoiceRoutes: readonly Route[] = [
   ),
   invoiceDo('/send', 'expand:x', (_call, actor, invoice) => {
     const open = invoice['status'] === 'draft' ? finalizeInvoice(actor, invoice) : invoice;
-    actor.account.emit('invoice.sent', open, undefined, actor.request);
+    tell(actor, 'invoice.sent', open);
     return open;
   }),
   invoiceDo('/add_lines', 'lines:x invoice_metadata:x', (call, actor, invoice) => {
@@ -284,10 +259,5 @@ export const invoiceRoutes: readonly Route[] = [
     });
     return addLines(actor, invoice, items);
   }),
-  {
-    method: 'POST',
-    path: '/v1/credit_notes',
-    object: 'credit_note',
-    handle: (call) => shown(call, createCreditNote(call)),
-  },
+  post('/v1/credit_notes', 'credit_note', createCreditNote),
 ];

@@ -4,7 +4,7 @@ import * as shapes from '../shapes/billing.ts';
 import { listOf } from '../shapes/shape.ts';
 import type { StripeObject } from '../types.ts';
 import { randomId } from './ids.ts';
-import { customerOf, save, update, type Actor } from './kernel.ts';
+import { customerOf, save, update, type Actor, tell } from './kernel.ts';
 import { confirmIntent, createIntent, type Confirmation } from './payments.ts';
 
 type Values = Record<string, unknown>;
@@ -312,7 +312,7 @@ export function finalizeInvoice(actor: Actor, draft: StripeObject): StripeObject
     });
     save(actor, payment);
   }
-  actor.account.emit('invoice.finalized', open, undefined, actor.request);
+  tell(actor, 'invoice.finalized', open);
   if (due === 0) return markPaid(actor, open);
   return open;
 }
@@ -391,8 +391,8 @@ function markPaid(actor: Actor, invoice: StripeObject, offStripe = false): Strip
     status: 'paid',
     status_transitions: { ...(invoice['status_transitions'] as Values), paid_at: actor.at },
   });
-  actor.account.emit('invoice.paid', paid, undefined, actor.request);
-  actor.account.emit('invoice.payment_succeeded', paid, undefined, actor.request);
+  tell(actor, 'invoice.paid', paid);
+  tell(actor, 'invoice.payment_succeeded', paid);
   return paid;
 }
 
@@ -450,7 +450,7 @@ export function settled(actor: Actor, invoice: StripeObject, payment: StripeObje
     status: 'paid',
     status_transitions: { canceled_at: null, paid_at: actor.at },
   });
-  actor.account.emit('invoice_payment.paid', paidPayment, undefined, actor.request);
+  tell(actor, 'invoice_payment.paid', paidPayment);
   return markPaid(actor, { ...invoice, attempt_count: Number(invoice['attempt_count']) + 1 });
 }
 
@@ -469,7 +469,7 @@ function attempted(actor: Actor, invoice: StripeObject): StripeObject {
     },
     'invoice.updated',
   );
-  actor.account.emit('invoice.payment_failed', failed, undefined, actor.request);
+  tell(actor, 'invoice.payment_failed', failed);
   return failed;
 }
 
@@ -504,11 +504,6 @@ export function endInvoice(
     status,
     status_transitions: { ...(invoice['status_transitions'] as Values), [key]: actor.at },
   });
-  actor.account.emit(
-    status === 'void' ? 'invoice.voided' : 'invoice.marked_uncollectible',
-    ended,
-    undefined,
-    actor.request,
-  );
+  tell(actor, status === 'void' ? 'invoice.voided' : 'invoice.marked_uncollectible', ended);
   return ended;
 }

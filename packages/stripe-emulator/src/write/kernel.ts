@@ -36,6 +36,22 @@ export function customerOf(actor: Actor, object: Record<string, unknown>): Strip
   return typeof id === 'string' ? actor.account.store.get('customer', id) : undefined;
 }
 
+/** The actor of a request in the time of the customer that an object names. */
+export function actorFor(call: Call, object: Record<string, unknown>): Actor {
+  const actor = actorOf(call);
+  return inTimeOf(actor, customerOf(actor, object));
+}
+
+/** Emits an event; `previous` are the old values of what changed. */
+export function tell(
+  actor: Actor,
+  type: string,
+  object: StripeObject,
+  previous?: Record<string, unknown>,
+): void {
+  actor.account.emit(type, object, previous, actor.request);
+}
+
 /** Stores an object and, when a type is given, emits the event. */
 export function save(
   actor: Actor,
@@ -44,7 +60,7 @@ export function save(
   previous?: Record<string, unknown>,
 ): StripeObject {
   actor.account.store.put(object, createdOf(object, actor.at));
-  if (type !== undefined) actor.account.emit(type, object, previous, actor.request);
+  if (type !== undefined) tell(actor, type, object, previous);
   return object;
 }
 
@@ -82,7 +98,7 @@ export function update(
 /** Deletes; the event carries the last state. */
 export function remove(actor: Actor, object: StripeObject, type: string): Record<string, unknown> {
   actor.account.store.remove(object.object, object.id);
-  actor.account.emit(type, object, undefined, actor.request);
+  tell(actor, type, object);
   return { id: object.id, object: object.object, deleted: true };
 }
 

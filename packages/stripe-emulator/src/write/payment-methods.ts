@@ -1,5 +1,4 @@
 import type { Call } from '../api/context.ts';
-import { shown } from '../api/lists.ts';
 import type { Route } from '../api/routes.ts';
 import { Failure, invalid, missing } from '../http/failure.ts';
 import { hash, text, type Params } from '../http/params.ts';
@@ -9,8 +8,20 @@ import type { StripeObject } from '../types.ts';
 import { testCard, validNumber, type TestCard } from './cards.ts';
 import { cardError } from './declines.ts';
 import { randomId } from './ids.ts';
-import { actorOf, fields, inTimeOf, named, need, required, save, update, type Actor } from './kernel.ts';
+import {
+  actorOf,
+  fields,
+  inTimeOf,
+  named,
+  need,
+  required,
+  save,
+  update,
+  type Actor,
+  tell,
+} from './kernel.ts';
 import { remember, behaviourOf } from './behaviour.ts';
+import { post } from './post.ts';
 
 const fingerprintOf = (number: string): string =>
   `Emu${Number(number).toString(36).toUpperCase().padStart(13, '0')}`;
@@ -116,7 +127,7 @@ export function attach(actor: Actor, method: StripeObject, customer: StripeObjec
     throw cardError(behaviour.decline, { payment_method: method });
   const attached = { ...method, customer: customer.id };
   actor.account.store.put(attached, actor.at, 0);
-  actor.account.emit('payment_method.attached', attached, undefined, actor.request);
+  tell(actor, 'payment_method.attached', attached);
   return attached;
 }
 
@@ -132,7 +143,7 @@ function detach(call: Call): StripeObject {
   }
   const detached = { ...method, customer: null };
   actor.account.store.put(detached, actor.at, flagHidden);
-  actor.account.emit('payment_method.detached', detached, { customer }, actor.request);
+  tell(actor, 'payment_method.detached', detached, { customer });
   const owner = call.account.store.get('customer', customer);
   const settings = owner?.['invoice_settings'] as { default_payment_method?: unknown } | undefined;
   if (owner && settings?.default_payment_method === method.id) {
@@ -209,96 +220,53 @@ const methodFields = 'billing_details:x metadata:m allow_redisplay:s card:x';
 
 /** Payment methods and setup intents. */
 export const paymentMethodRoutes: readonly Route[] = [
-  {
-    method: 'POST',
-    path: '/v1/payment_methods',
-    object: 'payment_method',
-    handle: (call) => {
-      fields(call.params, `type:s ${methodFields} customer:x payment_method:x`);
-      const type = required(call.params, 'type');
-      if (type !== 'card')
-        throw invalid('type', `The emulator makes payment methods of type card only, got ${type}`);
-      const actor = actorOf(call);
-      const { card, facts } = cardFrom(hash(call.params, 'card') ?? {}, actor.at);
-      return shown(call, makeCard(actor, card, facts, call.params));
-    },
-  },
-  {
-    method: 'POST',
-    path: '/v1/payment_methods/{payment_method}',
-    object: 'payment_method',
-    handle: (call) => {
-      const method = need(call, 'payment_method', 'payment_method');
-      const values = fields(call.params, methodFields, method);
-      if (call.params['billing_details'] !== undefined)
-        values['billing_details'] = billingDetails(billingOf(call.params));
-      return shown(call, update(actorOf(call), method, values, 'payment_method.updated'));
-    },
-  },
-  {
-    method: 'POST',
-    path: '/v1/payment_methods/{payment_method}/attach',
-    object: 'payment_method',
-    handle: (call) => {
-      fields(call.params, 'customer:s');
-      required(call.params, 'customer');
-      const customer = named(call, 'customer', 'customer') as StripeObject;
-      const actor = inTimeOf(actorOf(call), customer);
-      return shown(
-        call,
-        attach(actor, methodNamed(actor, call.path['payment_method'] ?? '', 'payment_method'), customer),
+  post('/v1/payment_methods', 'payment_method', (call, actor) => {
+    fields(call.params, `type:s ${methodFields} customer:x payment_method:x`);
+    const type = required(call.params, 'type');
+    if (type !== 'card')
+      throw invalid('type', `The emulator makes payment methods of type card only, got ${type}`);
+    const { card, facts } = cardFrom(hash(call.params, 'card') ?? {}, actor.at);
+    return makeCard(actor, card, facts, call.params);
+  }),
+  post('/v1/payment_methods/{payment_method}', 'payment_method', (call, actor) => {
+    const method = need(call, 'payment_method', 'payment_method');
+    const values = fields(call.params, methodFields, method);
+    if (call.params['billing_details'] !== undefined)
+      values['billing_details'] = billingDetails(billingOf(call.params));
+    return update(actor, method, values, 'payment_method.updated');
+  }),
+  post('/v1/payment_methods/{payment_method}/attach', 'payment_method', (call) => {
+    fields(call.params, 'customer:s');
+    required(call.params, 'customer');
+    const customer = named(call, 'customer', 'customer') as StripeObject;
+    const actor = inTimeOf(actorOf(call), customer);
+    return attach(actor, methodNamed(actor, call.path['payment_method'] ?? '', 'payment_method'), customer);
+  }),
+  post('/v1/payment_methods/{payment_method}/detach', 'payment_method', detach),
+  post('/v1/setup_intents', 'setup_intent', createSetup),
+  post('/v1/setup_intents/{intent}/confirm', 'setup_intent', (call, actor) => {
+    fields(
+      call.params,
+      'payment_method:x return_url:x mandate_data:x use_stripe_sdk:x payment_method_options:x client_secret:x',
+    );
+    const method = text(call.params, 'payment_method');
+    const intent = need(call, 'setup_intent', 'intent');
+    const with_ =
+      method === undefined
+        ? intent
+        : { ...intent, payment_method: methodNamed(actor, method, 'payment_method').id };
+    return confirmSetup(actor, with_);
+  }),
+  post('/v1/setup_intents/{intent}/cancel', 'setup_intent', (call, actor) => {
+    const values = fields(call.params, 'cancellation_reason:s');
+    const intent = need(call, 'setup_intent', 'intent');
+    if (intent['status'] === 'succeeded' || intent['status'] === 'canceled') {
+      throw invalid(
+        'intent',
+        `You cannot cancel this SetupIntent because it has a status of ${String(intent['status'])}.`,
+        'setup_intent_unexpected_state',
       );
-    },
-  },
-  {
-    method: 'POST',
-    path: '/v1/payment_methods/{payment_method}/detach',
-    object: 'payment_method',
-    handle: (call) => shown(call, detach(call)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/setup_intents',
-    object: 'setup_intent',
-    handle: (call) => shown(call, createSetup(call)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/setup_intents/{intent}/confirm',
-    object: 'setup_intent',
-    handle: (call) => {
-      fields(
-        call.params,
-        'payment_method:x return_url:x mandate_data:x use_stripe_sdk:x payment_method_options:x client_secret:x',
-      );
-      const actor = actorOf(call);
-      const method = text(call.params, 'payment_method');
-      const intent = need(call, 'setup_intent', 'intent');
-      const with_ =
-        method === undefined
-          ? intent
-          : { ...intent, payment_method: methodNamed(actor, method, 'payment_method').id };
-      return shown(call, confirmSetup(actor, with_));
-    },
-  },
-  {
-    method: 'POST',
-    path: '/v1/setup_intents/{intent}/cancel',
-    object: 'setup_intent',
-    handle: (call) => {
-      const values = fields(call.params, 'cancellation_reason:s');
-      const intent = need(call, 'setup_intent', 'intent');
-      if (intent['status'] === 'succeeded' || intent['status'] === 'canceled') {
-        throw invalid(
-          'intent',
-          `You cannot cancel this SetupIntent because it has a status of ${String(intent['status'])}.`,
-          'setup_intent_unexpected_state',
-        );
-      }
-      return shown(
-        call,
-        save(actorOf(call), { ...intent, ...values, status: 'canceled' }, 'setup_intent.canceled'),
-      );
-    },
-  },
+    }
+    return save(actor, { ...intent, ...values, status: 'canceled' }, 'setup_intent.canceled');
+  }),
 ];

@@ -6,7 +6,7 @@ import { behaviourOf } from './behaviour.ts';
 import type { TestCard } from './cards.ts';
 import { cardError } from './declines.ts';
 import { randomId } from './ids.ts';
-import { customerOf, save, update, type Actor } from './kernel.ts';
+import { customerOf, save, update, type Actor, tell } from './kernel.ts';
 import { attach } from './payment-methods.ts';
 
 const day = 86_400;
@@ -199,12 +199,7 @@ export function confirmIntent(
     payment_method: method.id,
     status: manual ? 'requires_capture' : 'succeeded',
   });
-  actor.account.emit(
-    manual ? 'payment_intent.amount_capturable_updated' : 'payment_intent.succeeded',
-    next,
-    undefined,
-    actor.request,
-  );
+  tell(actor, manual ? 'payment_intent.amount_capturable_updated' : 'payment_intent.succeeded', next);
   afterwards(actor, charge, card);
   return { intent: next, charge, declined: undefined };
 }
@@ -224,7 +219,7 @@ function fail(
     payment_method: null,
     status: 'requires_payment_method',
   });
-  actor.account.emit('payment_intent.payment_failed', failed, undefined, actor.request);
+  tell(actor, 'payment_intent.payment_failed', failed);
   return { intent: failed, charge, declined: decline };
 }
 
@@ -295,7 +290,7 @@ export function openDispute(actor: Actor, charge: StripeObject, reason: string):
   save(actor, made, 'charge.dispute.created');
   const fresh = actor.account.store.get('charge', charge.id) ?? charge;
   update(actor, fresh, { disputed: true }, 'charge.updated');
-  actor.account.emit('charge.dispute.funds_withdrawn', made, undefined, actor.request);
+  tell(actor, 'charge.dispute.funds_withdrawn', made);
   return made;
 }
 
@@ -317,8 +312,8 @@ export function closeDispute(actor: Actor, dispute: StripeObject, won: boolean):
     );
   }
   const closed = update(actor, dispute, { balance_transactions: movements, status: won ? 'won' : 'lost' });
-  if (won) actor.account.emit('charge.dispute.funds_reinstated', closed, undefined, actor.request);
-  actor.account.emit('charge.dispute.closed', closed, undefined, actor.request);
+  if (won) tell(actor, 'charge.dispute.funds_reinstated', closed);
+  tell(actor, 'charge.dispute.closed', closed);
   return closed;
 }
 
@@ -348,7 +343,7 @@ export function captureIntent(actor: Actor, intent: StripeObject, amount: number
   });
   save(actor, captured, 'charge.captured', { amount_captured: 0, captured: false });
   const next = update(actor, intent, { amount_capturable: 0, amount_received: amount, status: 'succeeded' });
-  actor.account.emit('payment_intent.succeeded', next, undefined, actor.request);
+  tell(actor, 'payment_intent.succeeded', next);
   return next;
 }
 
@@ -405,6 +400,6 @@ export function refundCharge(
     { amount_refunded: refunded, refunded: refunded === Number(charge['amount_captured']) },
     'charge.refunded',
   );
-  actor.account.emit('refund.created', refund, undefined, actor.request);
+  tell(actor, 'refund.created', refund);
   return refund;
 }

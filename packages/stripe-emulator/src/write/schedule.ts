@@ -2,7 +2,7 @@ import type { Account } from '../api/context.ts';
 import { flagHidden } from '../store/layer.ts';
 import type { Store } from '../store/store.ts';
 import type { StripeObject } from '../types.ts';
-import { realSeconds, save, update, type Actor } from './kernel.ts';
+import { realSeconds, save, update, type Actor, tell } from './kernel.ts';
 import { advanceInvoice, currentEnd, endSubscription, renewSubscription } from './subscriptions.ts';
 
 const warningSeconds = 3 * 86_400;
@@ -63,10 +63,10 @@ export function happen(actor: Actor, object: StripeObject): void {
         { ended_at: actor.at, status: 'incomplete_expired' },
         'customer.subscription.updated',
       );
-      actor.account.emit('customer.subscription.deleted', expired, undefined, actor.request);
+      tell(actor, 'customer.subscription.deleted', expired);
     } else if ((warningOf(object, actor.account.store) ?? Infinity) <= actor.at) {
       told(object, actor.account.store);
-      actor.account.emit('customer.subscription.trial_will_end', object, undefined, actor.request);
+      tell(actor, 'customer.subscription.trial_will_end', object);
     } else if (currentEnd(object) <= actor.at) renewSubscription(actor, object);
     else endSubscription(actor, object, 'cancellation_requested');
   } else if (object.object === 'invoice') {
@@ -75,7 +75,7 @@ export function happen(actor: Actor, object: StripeObject): void {
     const paid = update(actor, object, { status: 'paid' });
     const movement = actor.account.store.get('balance_transaction', String(object['balance_transaction']));
     if (movement) save(actor, { ...movement, status: 'available' });
-    actor.account.emit('payout.paid', paid, undefined, actor.request);
+    tell(actor, 'payout.paid', paid);
   } else if (object.object === 'balance_transaction') {
     save(actor, { ...object, status: 'available' }); // no event tells
   }

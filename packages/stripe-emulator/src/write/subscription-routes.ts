@@ -32,6 +32,7 @@ import {
   type ItemChange,
   type Wanted,
 } from './subscriptions.ts';
+import { post } from './post.ts';
 
 const day = 86_400;
 
@@ -239,56 +240,41 @@ function cancelSub(call: Call): StripeObject {
 
 /** Subscriptions and their items. */
 export const subscriptionRoutes: readonly Route[] = [
-  {
-    method: 'POST',
-    path: '/v1/subscriptions',
-    object: 'subscription',
-    handle: (call) => shown(call, createSub(call)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/subscriptions/{subscription}',
-    object: 'subscription',
-    handle: (call) => shown(call, updateSub(call)),
-  },
+  post('/v1/subscriptions', 'subscription', createSub),
+  post('/v1/subscriptions/{subscription}', 'subscription', updateSub),
   {
     method: 'DELETE',
     path: '/v1/subscriptions/{subscription}',
     object: 'subscription',
     handle: (call) => shown(call, cancelSub(call)),
   },
-  {
-    method: 'POST',
-    path: '/v1/subscription_items/{item}',
-    object: 'subscription',
-    handle: (call) => {
-      fields(
-        call.params,
-        'price:x plan:x price_data:x quantity:x metadata:x proration_behavior:x payment_behavior:x proration_date:x tax_rates:x discounts:x off_session:x billing_thresholds:x',
-      );
-      const item = need(call, 'subscription_item', 'item');
-      const subscription = call.account.store.get('subscription', String(item['subscription']));
-      if (subscription === undefined)
-        throw missing('subscription', String(item['subscription']), 'subscription');
-      const actor = inTimeOf(actorOf(call), subscription);
-      const change: ItemChange = {
-        id: item.id,
-        price: priceOf(call, actor, call.params, 'price'),
-        quantity: integer(call.params, 'quantity'),
-        deleted: false,
-        metadata:
-          call.params['metadata'] === undefined
-            ? undefined
-            : mergeMetadata(item['metadata'], call.params['metadata']),
-      };
-      const { values } = changeItems(
-        actor,
-        subscription,
-        [change],
-        text(call.params, 'proration_behavior') ?? 'create_prorations',
-      );
-      update(actor, subscription, values, 'customer.subscription.updated');
-      return shown(call, need(call, 'subscription_item', 'item'));
-    },
-  },
+  post('/v1/subscription_items/{item}', 'subscription', (call) => {
+    fields(
+      call.params,
+      'price:x plan:x price_data:x quantity:x metadata:x proration_behavior:x payment_behavior:x proration_date:x tax_rates:x discounts:x off_session:x billing_thresholds:x',
+    );
+    const item = need(call, 'subscription_item', 'item');
+    const subscription = call.account.store.get('subscription', String(item['subscription']));
+    if (subscription === undefined)
+      throw missing('subscription', String(item['subscription']), 'subscription');
+    const actor = inTimeOf(actorOf(call), subscription);
+    const change: ItemChange = {
+      id: item.id,
+      price: priceOf(call, actor, call.params, 'price'),
+      quantity: integer(call.params, 'quantity'),
+      deleted: false,
+      metadata:
+        call.params['metadata'] === undefined
+          ? undefined
+          : mergeMetadata(item['metadata'], call.params['metadata']),
+    };
+    const { values } = changeItems(
+      actor,
+      subscription,
+      [change],
+      text(call.params, 'proration_behavior') ?? 'create_prorations',
+    );
+    update(actor, subscription, values, 'customer.subscription.updated');
+    return need(call, 'subscription_item', 'item');
+  }),
 ];

@@ -15,7 +15,7 @@ import {
   pendingItems,
   retryDays,
 } from './invoices.ts';
-import { customerOf, save, update, type Actor } from './kernel.ts';
+import { customerOf, save, update, type Actor, tell } from './kernel.ts';
 
 type Values = Record<string, unknown>;
 const day = 86_400;
@@ -218,7 +218,7 @@ function dropOnce(actor: Actor, subscription: StripeObject): StripeObject {
   if (over.length === 0) return subscription;
   for (const id of over) {
     const discount = store.get('discount', id);
-    if (discount) actor.account.emit('customer.discount.deleted', discount, undefined, actor.request);
+    if (discount) tell(actor, 'customer.discount.deleted', discount);
   }
   const left = ids.filter((id) => !over.includes(id));
   return update(actor, subscription, { discounts: left }, 'customer.subscription.updated');
@@ -240,10 +240,10 @@ export function endSubscription(
     ended_at: actor.at,
     status: 'canceled',
   });
-  actor.account.emit('customer.subscription.deleted', ended, undefined, actor.request);
+  tell(actor, 'customer.subscription.deleted', ended);
   for (const id of ended['discounts'] as string[]) {
     const discount = actor.account.store.get('discount', id);
-    if (discount) actor.account.emit('customer.discount.deleted', discount, undefined, actor.request);
+    if (discount) tell(actor, 'customer.discount.deleted', discount);
   }
   return ended;
 }
