@@ -23,7 +23,8 @@ export function logAccess(
       outcome: visit.outcome,
       ms: now - visit.startedAt,
       client: visit.client.address,
-      ...(identity === undefined ? {} : { by: identity.by, who: identity.label }),
+      by: identity?.by,
+      who: identity?.label,
     },
     'access',
   );

@@ -1,5 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import type { Attempt, Authenticator, AuthResult, Identity } from './authenticators/authenticator.ts';
+import type {
+  Attempt,
+  Authenticator,
+  AuthResult,
+  GateResult,
+  Identity,
+} from './authenticators/authenticator.ts';
 import type { Guesses } from './guesses.ts';
 import { readCookie } from './http/cookies.ts';
 import { readAuthorization } from './http/credentials.ts';
@@ -11,16 +17,19 @@ export type Admission =
   | { readonly identity: Identity; readonly session?: Session; readonly refusal?: undefined }
   | { readonly refusal: Refusal; readonly identity?: undefined };
 
+/** Known at once wherever nobody must be asked: nearly all requests take no detour over a promise. */
+export type MaybePromise<T> = T | Promise<T>;
+
 /** Decides who may enter. */
 export interface Admitter {
   /** Decides by what the request carries: Authorization, link, or session. */
-  admit(req: IncomingMessage, visit: Visit): Promise<Admission>;
+  admit(req: IncomingMessage, visit: Visit): MaybePromise<Admission>;
   /** Decides by one credential (the sign-in form). */
   tryCredential(
     req: IncomingMessage,
     visit: Visit,
     credential: Pick<Attempt, 'via' | 'username' | 'secret'>,
-  ): Promise<Admission>;
+  ): MaybePromise<Admission>;
   /** Whether somebody who was let in earlier may stay (an open websocket). */
   stillGood(identity: Identity): Promise<boolean>;
 }
@@ -50,23 +59,29 @@ export function createAdmitter(parts: {
   const gates = authenticators.filter((authenticator) => authenticator.gate !== undefined);
   const takesLinks = byName.has('share-link');
 
-  const gateRefusal = async (): Promise<Refusal | undefined> => {
-    for (const authenticator of gates) {
-      const pending = authenticator.gate?.();
-      const gate = pending instanceof Promise ? await pending : pending;
-      if (gate?.open === false) return { outcome: 'refused', authError: true, ...gate };
+  const closed = (gate: GateResult | undefined): Refusal | undefined =>
+    gate?.open === false ? { outcome: 'refused', authError: true, ...gate } : undefined;
+  const gateRefusal = (from = 0): MaybePromise<Refusal | undefined> => {
+    for (let i = from; i < gates.length; i++) {
+      const gate = gates[i]?.gate?.();
+      if (gate instanceof Promise) return gate.then((asked) => closed(asked) ?? gateRefusal(i + 1));
+      const refusal = closed(gate);
+      if (refusal !== undefined) return refusal;
     }
     return undefined;
   };
-  const enter = async (identity: Identity, session?: Session): Promise<Admission> => {
-    const refusal = await gateRefusal();
-    if (refusal !== undefined) return { refusal };
-    return session === undefined ? { identity } : { identity, session };
+  const enter = (identity: Identity, session?: Session): MaybePromise<Admission> => {
+    const decide = (refusal: Refusal | undefined): Admission => {
+      if (refusal !== undefined) return { refusal };
+      return session === undefined ? { identity } : { identity, session };
+    };
+    const refusal = gateRefusal();
+    return refusal instanceof Promise ? refusal.then(decide) : decide(refusal);
   };
 
-  const tryCredential: Admitter['tryCredential'] = async (req, visit, credential) => {
+  const tryCredential: Admitter['tryCredential'] = (req, visit, credential) => {
     const { key } = visit.client;
-    let spent: boolean | undefined;
+    const guess: { spent?: boolean } = {};
     const attempt: Attempt = {
       ...credential,
       clientKey: key,
@@ -74,25 +89,35 @@ export function createAdmitter(parts: {
       target: visit.target.path + visit.target.search,
       headers: req.headers,
       // However many authenticators need it: one attempt is one guess.
-      spendGuess: async () => (spent ??= (await guesses.wrong(key)) === 0),
+      spendGuess: async () => (guess.spent ??= (await guesses.wrong(key)) === 0),
     };
+    const first = authenticators[0]?.authenticate(attempt);
+    if (first !== undefined && 'outcome' in first && first.outcome === 'granted')
+      return enter(first.identity);
+    return askAll(key, attempt, guess, first);
+  };
+  const askAll = async (
+    key: string,
+    attempt: Attempt,
+    guess: { readonly spent?: boolean },
+    first: MaybePromise<AuthResult> | undefined,
+  ): Promise<Admission> => {
     let refused: Extract<AuthResult, { outcome: 'refused' }> | undefined;
     let reason: string | undefined;
-    for (const authenticator of authenticators) {
-      const pending = authenticator.authenticate(attempt);
-      const result = pending instanceof Promise ? await pending : pending;
+    for (const [index, authenticator] of authenticators.entries()) {
+      const result = await (index === 0 && first !== undefined ? first : authenticator.authenticate(attempt));
       if (result.outcome === 'granted') {
-        if (spent === true) await guesses.giveBack(key);
+        if (guess.spent === true) await guesses.giveBack(key);
         return enter(result.identity);
       }
       if (result.outcome === 'refused') refused ??= result;
       if (result.outcome === 'unknown') reason ??= result.reason;
     }
     if (refused !== undefined) {
-      if (refused.known === true && spent === true) await guesses.giveBack(key);
+      if (refused.known === true && guess.spent === true) await guesses.giveBack(key);
       return { refusal: { ...refused, outcome: 'refused', authError: true } };
     }
-    return wrong(key, spent, reason);
+    return wrong(key, guess.spent, reason);
   };
 
   const wrong = async (key: string, spent?: boolean, reason?: string): Promise<Admission> => {
@@ -116,32 +141,40 @@ export function createAdmitter(parts: {
     return { refusal: reason === undefined ? WRONG : { ...WRONG, reason } };
   };
 
-  const bySession = async (req: IncomingMessage, visit: Visit): Promise<Admission | undefined> => {
-    const cookie = readCookie(req.headers.cookie, parts.cookieName(visit));
-    if (cookie === undefined) return undefined;
+  const bySession = (cookie: string, visit: Visit): MaybePromise<Admission | undefined> => {
     const session = sessions.find(cookie);
     if (session === undefined) return undefined;
-    const pending = byName.get(session.identity.by)?.stillGood(session.identity);
-    const result = pending instanceof Promise ? await pending : pending;
-    if (result?.outcome === 'granted') {
-      visit.sessionCookie = cookie;
-      const admission = await enter(result.identity, session);
+    const endIfRefused = (admission: Admission): Admission => {
       // Refused by Stripe: the session is over for good, also if the key is accepted again.
       if (admission.refusal?.status === 401) sessions.end(cookie);
       return admission;
-    }
-    if (result?.outcome === 'refused' && result.status !== 401) {
-      return { refusal: { ...result, outcome: 'refused', authError: true } };
-    }
-    sessions.end(cookie);
-    return result?.outcome === 'refused'
-      ? { refusal: { ...result, outcome: 'refused', authError: true } }
+    };
+    const decide = (result: AuthResult | undefined): MaybePromise<Admission | undefined> => {
+      if (result?.outcome === 'granted') {
+        visit.sessionCookie = cookie;
+        const admission = enter(result.identity, session);
+        return admission instanceof Promise ? admission.then(endIfRefused) : endIfRefused(admission);
+      }
+      if (result?.outcome !== 'refused') {
+        sessions.end(cookie);
+        return undefined;
+      }
+      return endIfRefused({ refusal: { ...result, outcome: 'refused', authError: true } });
+    };
+    const still = byName.get(session.identity.by)?.stillGood(session.identity);
+    return still instanceof Promise ? still.then(decide) : decide(still);
+  };
+  const byLink = (req: IncomingMessage, visit: Visit): MaybePromise<Admission> => {
+    const link = takesLinks
+      ? (visit.link ?? readCookie(req.headers.cookie, parts.linkCookieName(visit)))
       : undefined;
+    if (link === undefined) return { refusal: NO_CREDENTIALS };
+    return tryCredential(req, visit, { via: 'url', username: '', secret: link });
   };
 
   return {
     tryCredential,
-    admit: async (req, visit) => {
+    admit: (req, visit) => {
       const presented = readAuthorization(req.headers.authorization);
       if (presented.kind === 'malformed') return wrong(visit.client.key);
       if (presented.kind === 'basic') {
@@ -151,13 +184,10 @@ export function createAdmitter(parts: {
       if (presented.kind === 'bearer') {
         return tryCredential(req, visit, { via: 'bearer', username: '', secret: presented.token });
       }
-      const session = await bySession(req, visit);
-      if (session !== undefined) return session;
-      if (takesLinks) {
-        const link = visit.link ?? readCookie(req.headers.cookie, parts.linkCookieName(visit));
-        if (link !== undefined) return tryCredential(req, visit, { via: 'url', username: '', secret: link });
-      }
-      return { refusal: NO_CREDENTIALS };
+      const cookie = readCookie(req.headers.cookie, parts.cookieName(visit));
+      const admission = cookie === undefined ? undefined : bySession(cookie, visit);
+      if (admission instanceof Promise) return admission.then((known) => known ?? byLink(req, visit));
+      return admission ?? byLink(req, visit);
     },
     stillGood: async (identity) => {
       const result = await byName.get(identity.by)?.stillGood(identity);

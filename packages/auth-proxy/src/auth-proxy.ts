@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createAdmitter } from './admit.ts';
+import { createAdmitter, type Admission, type MaybePromise } from './admit.ts';
 import { createArrivals } from './arrivals.ts';
 import { isShareLinks } from './authenticators/share-link.ts';
 import { createReplies } from './browser/replies.ts';
@@ -73,17 +73,22 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
     links === undefined || options.allowAnyone ? [] : [`${basePath}/links`, `${basePath}/links/revoke`],
   );
 
-  /** Lets in or says why not. A request that was let in stays in. */
-  const admit = async (req: IncomingMessage, visit: Visit): Promise<Refusal | undefined> => {
-    if (visit.admitted) return undefined;
-    if (!options.allowAnyone) {
-      const admission = await admitter.admit(req, visit);
-      if (admission.refusal !== undefined) return admission.refusal;
+  const letIn = (visit: Visit, admission: Admission | undefined): Refusal | undefined => {
+    if (admission?.refusal !== undefined) return admission.refusal;
+    if (admission !== undefined) {
       visit.identity = admission.identity;
       tally.granted(admission.identity.by);
     }
     visit.admitted = true;
     return undefined;
+  };
+  /** Lets in or says why not. A request that was let in stays in. */
+  const admit = (req: IncomingMessage, visit: Visit): MaybePromise<Refusal | undefined> => {
+    if (visit.admitted) return undefined;
+    const admission = options.allowAnyone ? undefined : admitter.admit(req, visit);
+    return admission instanceof Promise
+      ? admission.then((known) => letIn(visit, known))
+      : letIn(visit, admission);
   };
   const refuse = (req: IncomingMessage, res: ServerResponse, visit: Visit, refusal: Refusal): void => {
     visit.outcome = refusal.outcome;
@@ -115,33 +120,41 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
   };
 
   /** Runs every check, answers our own pages, and calls `enter` for who may go on. */
-  const guard = async (
+  const guard = (
     req: IncomingMessage,
     res: ServerResponse,
     enter: (visit: Visit) => void,
-  ): Promise<void> => {
+  ): MaybePromise<void> => {
     const { visit, refusal } = arrivals.withResponse(req, res);
     if (refusal !== undefined) return refuse(req, res, visit, refusal);
     if (ownPaths.has(visit.target.path)) return showOwnPage(req, res, visit);
-    if (!visit.open) {
-      const refused = await admit(req, visit);
+    if (visit.open) return enter(visit);
+    const decide = (refused: Refusal | undefined): MaybePromise<void> => {
       if (res.destroyed) return;
       if (refused !== undefined) return refuse(req, res, visit, refused);
       renewCookies(res, visit);
       if (ownPathsInside.has(visit.target.path)) return showOwnPage(req, res, visit);
-    }
-    enter(visit);
+      enter(visit);
+    };
+    const refused = admit(req, visit);
+    return refused instanceof Promise ? refused.then(decide) : decide(refused);
   };
   const guarded =
     (
       enter: (req: IncomingMessage, res: ServerResponse, visit: Visit, next?: () => void) => void,
     ): AuthProxy['handler'] =>
     (req, res, next) => {
-      guard(req, res, (visit) => enter(req, res, visit, next)).catch((error: unknown) => {
+      const failed = (error: unknown): void => {
         fault(error);
         if (next !== undefined) return next(error);
         sendReply(req, res, { status: 500, headers: {}, body: 'Something went wrong.\n' });
-      });
+      };
+      try {
+        const pending = guard(req, res, (visit) => enter(req, res, visit, next));
+        if (pending instanceof Promise) pending.catch(failed);
+      } catch (error) {
+        failed(error);
+      }
     };
 
   const upgrade: AuthProxy['upgrade'] = (req, socket, head) => {

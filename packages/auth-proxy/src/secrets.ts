@@ -5,6 +5,27 @@ export function digest(text: string): Buffer {
   return hash('sha256', text, 'buffer');
 }
 
+/** Longer ones are not compared: Stripe's keys have about 110 characters, tokens about as many. */
+const COMPARED_BYTES = 512;
+
+/**
+ * Makes a comparison with one secret: the same bytes are touched whatever is presented. Does on the way of every
+ * request what {@link digest} and {@link sameDigest} do, in a tenth of their time.
+ */
+export function comparison(secret: string): (presented: string) => boolean {
+  const size = Math.max(COMPARED_BYTES, Buffer.byteLength(secret));
+  const expected = Buffer.alloc(size);
+  expected.write(secret);
+  const scratch = Buffer.alloc(size);
+  return (presented) => {
+    scratch.fill(0);
+    scratch.write(presented);
+    const same = timingSafeEqual(scratch, expected);
+    // What is cut off, and zeros at the end, would look the same.
+    return same && presented.length === secret.length;
+  };
+}
+
 /** Whether two digests are the same, in constant time. */
 export function sameDigest(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);

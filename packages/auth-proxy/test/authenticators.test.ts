@@ -12,10 +12,28 @@ import {
   type ShareLinkAuthenticator,
   type ShareLinkOptions,
 } from '../src/index.ts';
+import { comparison } from '../src/secrets.ts';
 import { basic, openDoor, send, tempDir, TOKEN, until, upstreamServer } from './kit.ts';
 
 const DAY = 86_400_000;
 const DAYS_30 = 30 * DAY;
+
+test('a comparison in constant time is one of the whole text', () => {
+  for (const secret of ['sk_test_1234', 'x'.repeat(512), 'é'.repeat(300), 'y'.repeat(2_000)]) {
+    const same = comparison(secret);
+    expect(same(secret)).toBe(true);
+    const others = [
+      '',
+      secret.slice(0, -1),
+      `${secret}\0`,
+      `${secret}x`,
+      secret + secret,
+      `x${secret.slice(1)}!`,
+    ];
+    for (const other of others) expect([other, same(other)]).toEqual([other, false]);
+    expect(same(secret)).toBe(true);
+  }
+});
 
 describe('staticCredentials', () => {
   test('a pair by Basic; a token as Bearer or as Basic’s user name; nothing in between', async () => {

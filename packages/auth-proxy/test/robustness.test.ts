@@ -296,6 +296,26 @@ test('an upstream that does not answer in time gives 504', async () => {
   expect([status, headers['retry-after']]).toEqual([504, '5']);
 });
 
+test('an upload may take longer than the time limit while it moves on', async () => {
+  const upstream = await upstreamServer();
+  const { url } = await openDoor({ upstream: upstream.url, timeouts: { upstreamMs: 1_500 } });
+  const answer = await new Promise<number>((resolve, reject) => {
+    const upload = request(url, { method: 'PUT', headers: right }, (res) => {
+      res.resume().once('end', () => resolve(res.statusCode ?? 0));
+    });
+    upload.once('error', reject);
+    let pieces = 0;
+    const timer = setInterval(() => {
+      upload.write('piece');
+      if (++pieces < 25) return;
+      clearInterval(timer);
+      upload.end();
+    }, 100);
+  });
+  expect(answer).toBe(200);
+  expect(upstream.seen[0]?.body).toHaveLength(25 * 'piece'.length);
+});
+
 test('a stream may be silent for longer than the time limit once its answer has begun', async () => {
   const upstream = await upstreamServer((_req, res) => {
     res.writeHead(200, { 'content-type': 'text/event-stream' });

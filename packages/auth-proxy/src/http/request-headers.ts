@@ -117,6 +117,8 @@ export function upstreamHeaders(
   return out;
 }
 
+const PRINTABLE = /^[\x20-\x24\x26-\x7e]*$/;
+
 function connectionTokens(header: string | undefined): ReadonlySet<string> | undefined {
   if (header === undefined || header === 'keep-alive' || header === 'close') return undefined;
   return new Set(header.split(',').map((token) => token.trim().toLowerCase()));
@@ -124,5 +126,9 @@ function connectionTokens(header: string | undefined): ReadonlySet<string> | und
 
 /** A user name may hold anything; a header holds printable ASCII. */
 function asHeader(text: string): string {
+  return PRINTABLE.test(text) ? text : encodeUnprintable(text);
+}
+
+function encodeUnprintable(text: string): string {
   return text.toWellFormed().replace(/[^\x20-\x24\x26-\x7e]/gu, encodeURIComponent);
 }

@@ -35,7 +35,8 @@ const OVER_TLS: Readonly<Record<string, string>> = {
   'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
 };
 
-const HOP_BY_HOP = [
+// Hop by hop; and ours stand: the upstream's weaker ones must not replace them.
+const DROPPED = new Set([
   'connection',
   'keep-alive',
   'proxy-authenticate',
@@ -44,16 +45,13 @@ const HOP_BY_HOP = [
   'te',
   'trailer',
   'upgrade',
-] as const;
-// Ours stand; the upstream's weaker ones must not replace them.
-const OURS = [
   'x-content-type-options',
   'x-frame-options',
   'referrer-policy',
   'cross-origin-opener-policy',
   'strict-transport-security',
   'x-request-id',
-] as const;
+]);
 
 /** What must not get from the upstream to the browser: changes `headers` in place. Returns false for a Location that leads elsewhere. */
 export function cleanResponseHeaders(
@@ -61,8 +59,7 @@ export function cleanResponseHeaders(
   site: { readonly host: string | undefined; readonly upstreamHosts: ReadonlySet<string> },
   ownCookies: ReadonlySet<string>,
 ): boolean {
-  for (const name of HOP_BY_HOP) delete headers[name];
-  for (const name of OURS) delete headers[name];
+  for (const name in headers) if (DROPPED.has(name)) delete headers[name];
   const cookies = headers['set-cookie'];
   if (cookies !== undefined) {
     // An upstream (or a plug-in of it) has no business with our session.

@@ -1,9 +1,10 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createProxyMiddleware, debugProxyErrorsPlugin, proxyEventsPlugin } from 'http-proxy-middleware';
+import { createProxyServer } from 'httpxy';
+import { createDeadlines } from './deadlines.ts';
 
 /** What the rest of the proxy decides about an exchange with the upstream. */
 export interface UpstreamHooks {
@@ -37,7 +38,7 @@ export function isUpstream(address: string): boolean {
   return (url.protocol === 'http:' || url.protocol === 'https:') && plain;
 }
 
-/** Connects to `http://host:port`, `https://host:port` or `unix:/path.sock` with http-proxy-middleware. */
+/** Connects to `http://host:port`, `https://host:port` or `unix:/path.sock` with httpxy. */
 export function createUpstream(address: string, timeoutMs: number, hooks: UpstreamHooks): Upstream {
   const unix = address.startsWith('unix:');
   const url = unix ? undefined : new URL(address);
@@ -47,58 +48,52 @@ export function createUpstream(address: string, timeoutMs: number, hooks: Upstre
     timeout: IDLE_CONNECTION_MS,
     scheduling: 'lifo',
   });
-  const retried = new WeakSet<IncomingMessage>();
-  const slow = new WeakSet<IncomingMessage>();
-
-  const proxy = createProxyMiddleware<IncomingMessage, ServerResponse>({
-    target:
-      url === undefined
-        ? { protocol: 'http:', host: 'localhost', socketPath: address.slice('unix:'.length) }
-        : url,
+  const target = url ?? { protocol: 'http:', host: 'localhost', socketPath: address.slice('unix:'.length) };
+  const proxy = createProxyServer({
+    target,
     agent,
-    ...(timeoutMs > 0 ? { proxyTimeout: timeoutMs, upgradeTimeout: timeoutMs } : {}),
-    // Its logger writes a line per request with the whole address; ours replaces it.
-    ejectPlugins: true,
-    plugins: [debugProxyErrorsPlugin, proxyEventsPlugin],
-    on: {
-      proxyRes: (response, req, res) => {
-        // The time limit is for the answer to begin; a stream may then be silent for as long as it likes.
-        const { req: upstreamRequest } = response as IncomingMessage & { req: ClientRequest };
-        if (timeoutMs > 0) upstreamRequest.setTimeout(0);
-        if (hooks.onResponse(response, req, res)) return;
-        // Ours has been sent: httpxy pipes into an ended response otherwise.
-        response.destroy();
-      },
-      error: (error, req, target) => {
-        if (
-          !(target instanceof Socket) &&
-          mayRetry(error, req, target) &&
-          !retried.has(req) &&
-          !slow.has(req)
-        ) {
-          retried.add(req);
-          void proxy(req, target);
-          return;
-        }
-        const late = slow.has(req)
-          ? Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })
-          : error;
-        hooks.onFailure(late, req, target);
-      },
-      proxyReq: (upstreamRequest, req) => {
-        upstreamRequest.once('timeout', () => slow.add(req));
-      },
-      proxyReqWs: (upstreamRequest, req) => {
-        upstreamRequest.once('upgrade', (_response, socket) => hooks.onWebsocket(req, socket));
-      },
-    },
+    ...(timeoutMs > 0 ? { upgradeTimeout: timeoutMs } : {}),
+  });
+  const deadlines = createDeadlines(timeoutMs);
+  const retried = new WeakSet<IncomingMessage>();
+
+  const web = (req: IncomingMessage, res: ServerResponse): void => {
+    // Rejected for a response that broke, of which its `close` tells too.
+    proxy.web(req, res).catch(() => res.destroy());
+  };
+  const failed = (error: Error, req: IncomingMessage, to: ServerResponse | Duplex): void => {
+    if ('writeHead' in to && mayRetry(error, req, to) && !retried.has(req)) {
+      retried.add(req);
+      web(req, to);
+      return;
+    }
+    hooks.onFailure(error, req, to);
+  };
+  proxy.on('proxyReq', (upstreamRequest) => deadlines.begin(upstreamRequest));
+  proxy.on('proxyRes', (response, req, res) => {
+    // The time limit is for the answer to begin; a stream may then be silent for as long as it likes.
+    deadlines.end(response.socket);
+    if (hooks.onResponse(response, req, res)) return;
+    // Ours has been sent: httpxy pipes into an ended response otherwise.
+    response.destroy();
+  });
+  proxy.on('proxyReqWs', (upstreamRequest, req) => {
+    upstreamRequest.once('upgrade', (_response, socket) => hooks.onWebsocket(req, socket));
+  });
+  proxy.on('error', (error, req, to) => {
+    if (req !== undefined && to !== undefined) failed(error, req, to);
   });
 
   return {
     hosts: new Set(url === undefined ? ['localhost'] : [url.host]),
-    web: (req, res) => void proxy(req, res),
-    upgrade: (req, socket, head) => proxy.upgrade(req, socket as Socket, head),
-    close: () => agent.destroy(),
+    web,
+    upgrade: (req, socket, head) => {
+      proxy.ws(req, socket as Socket, {}, head).catch(() => socket.destroy());
+    },
+    close: () => {
+      deadlines.close();
+      agent.destroy();
+    },
   };
 }
 
