@@ -95,8 +95,17 @@ describe.each(published)('$folder', ({ folder, factory, ...rest }) => {
     expect(ran.stderr).toContain('no-such-flag');
   });
 
-  function run(args: readonly string[]): Promise<Ran> {
-    const env = { PATH: `${path.dirname(process.execPath)}:${process.env.PATH}` };
+  test('its command says so when Node is too old', async () => {
+    const older = encodeURIComponent("Object.defineProperty(process.versions, 'node', { value: '20.20.2' })");
+    const ran = await run(['--version'], { NODE_OPTIONS: `--import=data:text/javascript,${older}` });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(
+      new RegExp(`^${bin}: needs Node.js 22\\.\\d+ or newer; this is 20\\.20\\.2\\.\n$`),
+    );
+  });
+
+  function run(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ran> {
+    const env = { PATH: `${path.dirname(process.execPath)}:${process.env.PATH}`, ...more };
     return command(path.join(project, 'node_modules/.bin', bin ?? ''), args, { cwd: project, env });
   }
 });
