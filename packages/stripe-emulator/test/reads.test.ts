@@ -49,6 +49,7 @@ describe('lists', () => {
     ['limit where there is none', '/v1/reporting/report_types?limit=5', 400, 'parameter_unknown'],
     ['an id that is not there', '/v1/customers/cus_none', 404, 'resource_missing'],
     ['a path that is not there', '/v1/unicorns', 404, undefined],
+    ['a search, which is not covered', '/v1/customers/search?query=x', 404, undefined],
     ['an API of the past', '/v1/skus', 404, undefined],
     ['an expansion of what is not there', '/v1/customers?expand[]=data.shoes', 400, undefined],
     ['an expansion five deep', '/v1/customers?expand[]=data.a.b.c.d.e', 400, undefined],

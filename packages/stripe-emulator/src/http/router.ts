@@ -18,6 +18,9 @@ export interface Match {
   readonly path: Readonly<Record<string, string>>;
 }
 
+/** Last words of Stripe's paths that are no ids: without a route of its own such a path is unknown, as any other. */
+const noIds = new Set(['search', 'create_preview']);
+
 /** Finds routes by method and path. */
 export class Router {
   readonly #root = node();
@@ -64,7 +67,7 @@ export class Router {
     const child = at.children.get(segment);
     const hit = child && this.#walk(child, method, segments, i + 1, values);
     if (hit !== undefined) return hit;
-    if (at.wild === undefined || segment === '') return undefined;
+    if (at.wild === undefined || segment === '' || noIds.has(segment)) return undefined;
     values.push(decodeURIComponent(segment));
     const wild = this.#walk(at.wild, method, segments, i + 1, values);
     if (wild === undefined) values.pop();
