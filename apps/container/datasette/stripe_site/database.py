@@ -132,7 +132,13 @@ class MirrorDatabase(Database):
             self.ds._prepare_connection(conn, self.name)
             self._threads.conn = conn
             self._threads.identity = identity
-        return fn(conn)
+        # One snapshot for all that it reads: else a full-text table that the engine makes meanwhile is seen half
+        # ("vtable constructor failed").
+        conn.execute("BEGIN")
+        try:
+            return fn(conn)
+        finally:
+            conn.rollback()
 
 
 def _from_memory(name):

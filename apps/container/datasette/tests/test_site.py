@@ -4,10 +4,12 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 import schema
 from conftest import SITE, Site
+from datasette.utils import table_column_details
 
 PAGES = """
 / /stripe /stripe/customers /stripe/customers/cus_000001 /stripe/charges /stripe/invoices?_facet=status /-/search
@@ -109,6 +111,41 @@ def test_reads_while_another_process_writes(site, writer):
     assert site.sql("select count(*) as n from products where id = 'prod_unseen'") == [{"n": 1}]
     writer.execute("delete from products where id = 'prod_unseen'")
     writer.commit()
+
+
+def test_a_table_list_while_full_text_tables_come_and_go(tmp_path):
+    """SQLite loads a virtual table by several reads; between two of them the engine may have changed the schema."""
+    file = tmp_path / "stripe.sqlite"
+    db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    over = threading.Event()
+
+    def engine():
+        for n in range(1, 3000):
+            if over.is_set():
+                break
+            db.execute("BEGIN")
+            db.execute(f"create table t{n} (id text primary key not null, name text)")
+            db.execute(f'create virtual table t{n}_fts using fts5(name, content="t{n}")')
+            if n > 30:
+                db.execute(f"drop table t{n - 30}_fts")
+                db.execute(f"drop table t{n - 30}")
+            db.execute("COMMIT")
+        db.close()
+
+    def columns(conn):
+        return [table_column_details(conn, name) for (name,) in conn.execute("select name from sqlite_master").fetchall()]
+
+    site = Site(file)
+    thread = threading.Thread(target=engine)
+    thread.start()
+    try:
+        for _ in range(600):
+            site.run(site.datasette.databases["stripe"].execute_fn(columns))
+    finally:
+        over.set()
+        thread.join()
+        site.close()
 
 
 @pytest.mark.parametrize("sql", ["delete from charges", "attach 'x.db' as x", "select 1; drop table charges", "pragma user_version = 3"])
