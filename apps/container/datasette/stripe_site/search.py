@@ -18,7 +18,11 @@ LONGEST = 500
 WHY = {0: "", 1: "id begins so", 2: "", 3: "words begin so", 4: "part of a text"}
 
 # What tells two hits of the same name apart.
-SHOWN = ("created", "status", "amount", "total", "currency", "email", "number", "type", "active")
+SHOWN = ("customer", "created", "status", "amount", "total", "currency", "email", "number", "type", "active")
+
+
+# Among hits that are equally good: the customer, who is mostly meant, then the tables in the order of Stripe's dashboard.
+_ORDER = {table: place for place, table in enumerate(dict.fromkeys(["customers", *TABLES]))}
 
 
 @dataclass
@@ -54,7 +58,7 @@ async def find(db, text: str, limit: int = PER_TABLE):
             group.more = True
         else:
             group.hits.append({"id": row_id, "label": label, "rank": rank, "why": WHY.get(rank, "")})
-    found = list(groups.values())
+    found = sorted(groups.values(), key=lambda group: (group.hits[0]["rank"], _ORDER.get(group.table, len(_ORDER))))
     for group in found:
         await describe(db, group)
     return found
@@ -71,6 +75,7 @@ async def _by_id(db, text):
 
 
 async def describe(db, group: Group) -> None:
+    """Adds to each hit what tells it apart from others of the same label."""
     columns = set(await db.table_columns(group.table))
     shown = [c for c in SHOWN if c in columns]
     if not shown or "id" not in columns:
@@ -81,6 +86,20 @@ async def describe(db, group: Group) -> None:
     for hit in group.hits:
         row = rows.get(hit["id"])
         hit["facts"] = {c: row[c] for c in shown if row is not None and row[c] not in (None, "")}
+    await _name_customers(db, group)
+
+
+async def _name_customers(db, group: Group) -> None:
+    """Payments are found by whom they are from: the name in place of the customer's id."""
+    ids = {hit["facts"]["customer"] for hit in group.hits if "customer" in hit["facts"]}
+    if not ids or not await db.table_exists("customers"):
+        return
+    sql = f"select id, coalesce(nullif(name, ''), nullif(email, '')) from customers where id in ({', '.join('?' * len(ids))})"
+    names = dict(tuple(row) for row in await db.execute(sql, list(ids)))
+    for hit in group.hits:
+        customer = hit["facts"].get("customer")
+        if names.get(customer):
+            hit["facts"]["customer"] = names[customer]
 
 
 async def index_progress(db):

@@ -194,6 +194,19 @@ def test_search_as_json(site):
     assert [hit["id"] for hit in found["groups"][0]["hits"]] == ["cus_000000"]
 
 
+def test_search_puts_the_customer_first_and_names_it_at_payments(site, account, writer):
+    charge = account.rows["charges"][0]
+    writer.execute("update charges set description = 'Álvarez, by phone' where id = ?", [charge["id"]])
+    writer.commit()
+    groups = site.json("/-/search.json?q=alvarez")["groups"]
+    writer.execute("update charges set description = ? where id = ?", [charge["description"], charge["id"]])
+    writer.commit()
+    assert [group["table"] for group in groups] == ["customers", "charges"]
+    (hit,) = groups[1]["hits"]
+    customers = {customer["id"]: customer for customer in account.rows["customers"]}
+    assert hit["facts"]["customer"] == customers[charge["customer"]]["name"]
+
+
 @pytest.mark.parametrize(
     "text, table",
     [
