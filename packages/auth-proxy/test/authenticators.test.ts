@@ -285,6 +285,15 @@ describe('shareLink', () => {
     },
   );
 
+  test('the page of links comes with the address of a page that offers to be shared', async () => {
+    const { get } = await openLinkDoor();
+    const path = encodeURIComponent('/stripe/charges?name="><b>');
+    const page = await get(`/tdog/links?path=${path}`, { headers: basic(TOKEN) });
+    expect(page.body).toContain('value="/stripe/charges?name=&quot;&gt;&lt;b&gt;"');
+    const twice = await get('/tdog/links?path=/a&path=/b', { headers: basic(TOKEN) });
+    expect(twice.body).toContain('name="path" value=""');
+  });
+
   test('a forged link is a guess; an ended one is told so', async () => {
     let clock = Date.now();
     const { links, get } = await openLinkDoor({ now: () => clock });

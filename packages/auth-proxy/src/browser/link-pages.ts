@@ -23,16 +23,26 @@ export function createLinkPages(parts: LinkPagesParts): Router {
   const { basePath, links, now } = parts;
   const router = Router({ caseSensitive: true, strict: true });
   const form = urlencoded({ extended: false, limit: '16kb', parameterLimit: 10 });
-  const show = (req: IncomingMessage, res: ServerResponse, status: number, message: string): void => {
+  const show = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    status: number,
+    message: string,
+    path = '',
+  ): void => {
     const page = renderPage({
       title: `Share links · ${parts.siteName}`,
       wide: true,
-      content: content(message),
+      content: content(message, path),
     });
     sendReply(req, res, { status, ...page });
   };
 
-  router.get(`${basePath}/links`, (req, res) => show(req, res, 200, ''));
+  router.get(`${basePath}/links`, (req, res) => {
+    // A page that offers to be shared comes with its address.
+    const { path } = req.query;
+    show(req, res, 200, '', typeof path === 'string' ? path : '');
+  });
   router.post(`${basePath}/links`, form, async (req, res) => {
     const { path, days, note } = fieldsOf(req.body);
     try {
@@ -51,7 +61,7 @@ export function createLinkPages(parts: LinkPagesParts): Router {
       );
     } catch (error) {
       if (!(error instanceof AuthProxyError)) throw error;
-      show(req, res, 400, `<p class="alert" role="alert">${escapeHtml(error.message)}</p>`);
+      show(req, res, 400, `<p class="alert" role="alert">${escapeHtml(error.message)}</p>`, path);
     }
   });
   router.post(`${basePath}/links/revoke`, form, async (req, res) => {
@@ -60,14 +70,14 @@ export function createLinkPages(parts: LinkPagesParts): Router {
     else show(req, res, 404, '<p class="alert" role="alert">There is no such link.</p>');
   });
 
-  function content(message: string): string {
+  function content(message: string, path: string): string {
     const rows = links.list().map(row).join('');
     return `<h1>Share links</h1>
 <p>A link opens one page to whoever has it: this table or query, and nothing else.</p>
 ${message}
 <form method="post" action="${escapeHtml(basePath)}/links">
 <label for="path">Page</label>
-<input id="path" name="path" required placeholder="/database/table?column=value" autocomplete="off" spellcheck="false" aria-describedby="path-hint">
+<input id="path" name="path" value="${escapeHtml(path)}" required placeholder="/database/table?column=value" autocomplete="off" spellcheck="false" aria-describedby="path-hint">
 <p class="hint" id="path-hint">Its address, as the address bar shows it</p>
 <label for="days">Good for</label>
 <select id="days" name="days"><option value="1">1 day</option><option value="7" selected>7 days</option><option value="30">30 days</option><option value="365">1 year</option></select>
