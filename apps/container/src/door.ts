@@ -44,6 +44,7 @@ export function openDoor(options: DoorOptions): Door {
   });
   const links = shareLink({
     stateDir,
+    assets: ['/static/', '/-/static/', '/-/static-plugins/'],
     ...(config.shareLinkSecret === undefined ? {} : { secret: config.shareLinkSecret }),
   });
   const team = config.authStripeAccount

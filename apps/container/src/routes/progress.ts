@@ -48,15 +48,29 @@ export function report({ mirror, running }: ProgressOptions): ProgressReport {
   };
 }
 
+// The colours are those of the site's stylesheet, which this page must not need: it is there before Datasette is.
 const style = `
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0 0 .25rem; }
+:root { color-scheme: light dark; --ink: #1a1f36; --quiet: #566078; --line: #dfe3eb; --page: #fff; --accent: #4f46c8; --head: #15172e; --bar: #5b54d6; --good: #1a7f4b; --bad: #b3261e; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8f2; --quiet: #a3abc2; --line: #343a52; --page: #12141f; --accent: #a9a4ff; --head: #0b0c16; --bar: #938dff; --good: #6fd3a0; --bad: #ff8f87; } }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; margin: 0; color: var(--ink); background: var(--page); }
+header { background: var(--head); padding: .7rem 1.2rem; }
+header a { color: #f2f3ff; font-weight: 650; text-decoration: none; }
+main { max-width: 60rem; margin: 0 auto; padding: 1.2rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; }
+a { color: var(--accent); text-underline-offset: .15em; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
+header a:focus-visible { outline-color: #f2f3ff; }
 table { border-collapse: collapse; width: 100%; margin-top: 1rem; }
-td, th { padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-progress { width: 100%; min-width: 4rem; max-width: 10rem; }
-.note { opacity: .75; }
+td, th { padding: .3rem .75rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+td:first-child { overflow-wrap: anywhere; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+@media (min-width: 40rem) { th:nth-child(3) { width: 40%; } }
+@media (max-width: 40rem) { td, th { padding-right: .5rem; } progress { min-width: 3rem; } main { padding: .8rem; } }
+progress { width: 100%; min-width: 4rem; height: .7rem; accent-color: var(--bar); }
+.note { color: var(--quiet); }
+.good { color: var(--good); }
+.bad { color: var(--bad); }
 `;
 
 /** The page's text comes from progress.json by textContent only: nothing of it is ever read as HTML. */
@@ -69,6 +83,7 @@ const element = (name, text, className) => {
 };
 const duration = (seconds) => seconds < 90 ? Math.ceil(seconds) + ' s' : seconds < 5400 ? Math.round(seconds / 60) + ' min' : (seconds / 3600).toFixed(1) + ' h';
 const stateText = (table) => table.state === 'running' ? '' : (table.state === 'done' ? '' : table.state) + (table.error ? ': ' + table.error : '');
+const colours = { done: 'good', failed: 'bad' };
 const line = (table) => {
   const row = element('tr');
   const name = element('td');
@@ -80,10 +95,11 @@ const line = (table) => {
   const bar = element('td');
   if (table.state === 'running') {
     const meter = element('progress');
+    meter.setAttribute('aria-label', table.table);
     if (typeof table.share === 'number') meter.value = table.share;
     bar.append(meter);
-  } else bar.textContent = table.state === 'done' ? '\\u2713' : '';
-  row.append(name, element('td', Number(table.rows ?? 0).toLocaleString(), 'number'), bar, element('td', stateText(table), 'note'));
+  } else if (table.state === 'done') bar.append(element('span', '\\u2713 done', 'good'));
+  row.append(name, element('td', Number(table.rows ?? 0).toLocaleString(), 'number'), bar, element('td', stateText(table), colours[table.state] ?? 'note'));
   return row;
 };
 const show = (progress) => {
@@ -118,14 +134,16 @@ const page = `<!DOCTYPE html>
 <style>${style}</style>
 </head>
 <body>
-<p><a href="/">Home</a></p>
+<header><a href="/">Start</a></header>
+<main>
 <h1>Download progress</h1>
 <p id="summary" class="note" aria-live="polite"></p>
 <table>
-<thead><tr><th>Table</th><th class="number">Downloaded</th><th>Progress</th><th></th></tr></thead>
+<thead><tr><th>Table</th><th class="number">Rows</th><th>Progress</th><th>Note</th></tr></thead>
 <tbody></tbody>
 </table>
 <noscript>See <a href="/tdog/progress.json">progress.json</a>.</noscript>
+</main>
 <script>${script}</script>
 </body>
 </html>
