@@ -43,7 +43,11 @@ function keepFresh(status: Status, target: HTMLElement): void {
     }
     const seconds = (Date.now() - heartbeat.getTime()) / 1000;
     const clock = heartbeat.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-    target.textContent = `current as of ${seconds > 86_400 ? heartbeat.toLocaleDateString() : clock} (${ago(seconds)} ago)`;
+    // The clock is left out where there is no room for it.
+    const words = document.createElement('span');
+    words.className = 'clock';
+    words.textContent = `current as of ${seconds > 86_400 ? heartbeat.toLocaleDateString() : clock} `;
+    target.replaceChildren(words, `(${ago(seconds)} ago)`);
     target.title = heartbeat.toString();
     target.classList.toggle('old', seconds > 600);
   };
@@ -51,6 +55,11 @@ function keepFresh(status: Status, target: HTMLElement): void {
     if (document.hidden) return;
     try {
       const answer = await fetch('/-/now.json', { headers: { accept: 'application/json' } });
+      // The session has ended, or a share link opens this page alone.
+      if (answer.status === 401) {
+        clearInterval(asking);
+        return;
+      }
       if (!answer.ok) return;
       const now = (await answer.json()) as Status;
       heartbeat = now.heartbeat === null ? undefined : new Date(now.heartbeat);
@@ -61,7 +70,7 @@ function keepFresh(status: Status, target: HTMLElement): void {
   };
   say();
   setInterval(say, 1000);
-  setInterval(() => void ask(), 4000);
+  const asking = setInterval(() => void ask(), 4000);
   document.addEventListener('visibilitychange', () => void ask());
 }
 
@@ -191,8 +200,12 @@ function keys(): void {
 /** A menu closes when something else is clicked, or on Escape. */
 function menus(): void {
   const close = (except: Element | null): void => {
-    for (const menu of document.querySelectorAll<HTMLDetailsElement>('details.nav-menu[open]'))
-      if (menu !== except) menu.open = false;
+    for (const menu of document.querySelectorAll<HTMLDetailsElement>('details.nav-menu[open]')) {
+      if (menu === except) continue;
+      // What had the focus is about to vanish.
+      if (menu.contains(document.activeElement)) menu.querySelector('summary')?.focus();
+      menu.open = false;
+    }
   };
   document.addEventListener('click', (event) =>
     close(event.target instanceof Element ? event.target.closest('details.nav-menu') : null),
@@ -210,12 +223,19 @@ function switches(): void {
   }
 }
 
-/** Copies the address of the page with the query that it shows. */
+/** Copies the address of the page with the query that it shows, or the text of a field. */
 function copyButtons(): void {
-  for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-copy]')) {
-    button.hidden = false;
+  for (const button of document.querySelectorAll<HTMLButtonElement>(
+    'button[data-copy], button[data-copy-from]',
+  )) {
+    // Browsers have no clipboard for pages that came over plain http from elsewhere.
+    button.hidden = !('clipboard' in navigator);
     button.addEventListener('click', () => {
-      const text = new URL(button.dataset['copy'] ?? '', location.href).href;
+      const field = document.getElementById(button.dataset['copyFrom'] ?? '');
+      const text =
+        field instanceof HTMLTextAreaElement
+          ? field.value
+          : new URL(button.dataset['copy'] ?? '', location.href).href;
       void navigator.clipboard.writeText(text).then(() => (button.textContent = 'Copied'));
     });
   }

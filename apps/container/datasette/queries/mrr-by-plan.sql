@@ -28,7 +28,11 @@ with items as (
   select *, case when :coupons = '0' then monthly else max(0, monthly * (1 - percent_off / 100.0) - amount_off) end as mrr
   from items
 )
-select mrr.product, pr.name, mrr.price, mrr.currency, count(distinct subscription) as subscriptions, money(sum(mrr), mrr.currency) as mrr
+select mrr.product, pr.name, mrr.price,
+  (select coalesce(nullif(nickname, ''), money_text(unit_amount, currency) || ' / '
+      || iif(coalesce(recurring ->> 'interval_count', 1) = 1, '', (recurring ->> 'interval_count') || ' ') || (recurring ->> 'interval'))
+    from prices where id = mrr.price) as plan,
+  mrr.currency, count(distinct subscription) as subscriptions, money(sum(mrr), mrr.currency) as mrr
 from mrr left join products pr on pr.id = mrr.product
 where :currency = '' or mrr.currency = :currency
 group by mrr.price, mrr.currency

@@ -18,7 +18,10 @@ function keepFresh(status, target) {
         }
         const seconds = (Date.now() - heartbeat.getTime()) / 1000;
         const clock = heartbeat.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-        target.textContent = `current as of ${seconds > 86_400 ? heartbeat.toLocaleDateString() : clock} (${ago(seconds)} ago)`;
+        const words = document.createElement('span');
+        words.className = 'clock';
+        words.textContent = `current as of ${seconds > 86_400 ? heartbeat.toLocaleDateString() : clock} `;
+        target.replaceChildren(words, `(${ago(seconds)} ago)`);
         target.title = heartbeat.toString();
         target.classList.toggle('old', seconds > 600);
     };
@@ -27,6 +30,10 @@ function keepFresh(status, target) {
             return;
         try {
             const answer = await fetch('/-/now.json', { headers: { accept: 'application/json' } });
+            if (answer.status === 401) {
+                clearInterval(asking);
+                return;
+            }
             if (!answer.ok)
                 return;
             const now = (await answer.json());
@@ -38,7 +45,7 @@ function keepFresh(status, target) {
     };
     say();
     setInterval(say, 1000);
-    setInterval(() => void ask(), 4000);
+    const asking = setInterval(() => void ask(), 4000);
     document.addEventListener('visibilitychange', () => void ask());
 }
 function showProgress(section) {
@@ -160,9 +167,13 @@ function keys() {
 }
 function menus() {
     const close = (except) => {
-        for (const menu of document.querySelectorAll('details.nav-menu[open]'))
-            if (menu !== except)
-                menu.open = false;
+        for (const menu of document.querySelectorAll('details.nav-menu[open]')) {
+            if (menu === except)
+                continue;
+            if (menu.contains(document.activeElement))
+                menu.querySelector('summary')?.focus();
+            menu.open = false;
+        }
     };
     document.addEventListener('click', (event) => close(event.target instanceof Element ? event.target.closest('details.nav-menu') : null));
     document.addEventListener('keydown', (event) => {
@@ -178,10 +189,13 @@ function switches() {
     }
 }
 function copyButtons() {
-    for (const button of document.querySelectorAll('button[data-copy]')) {
-        button.hidden = false;
+    for (const button of document.querySelectorAll('button[data-copy], button[data-copy-from]')) {
+        button.hidden = !('clipboard' in navigator);
         button.addEventListener('click', () => {
-            const text = new URL(button.dataset['copy'] ?? '', location.href).href;
+            const field = document.getElementById(button.dataset['copyFrom'] ?? '');
+            const text = field instanceof HTMLTextAreaElement
+                ? field.value
+                : new URL(button.dataset['copy'] ?? '', location.href).href;
             void navigator.clipboard.writeText(text).then(() => (button.textContent = 'Copied'));
         });
     }

@@ -93,9 +93,9 @@ def _movement_rows(row, column, arguments):
 MOVEMENTS = (
     Series("new", "New"),
     Series("expansion", "Expansion"),
-    Series("reactivation", "Reactivation"),
-    Series("contraction", "Contraction"),
-    Series("churn", "Churn"),
+    Series("reactivation", "Reactivation", colour=5),
+    Series("contraction", "Contraction", colour=3),
+    Series("churn", "Churn", colour=4),
 )
 DEFINITIONS = tuple(SWITCHES)
 
@@ -136,11 +136,11 @@ BOARDS = (
             Panel("Running subscriptions", "subscribers-by-month", "At the end of each month, every currency", "lines",
                   series=(Series("running", "Running"),), unit=""),
             Panel("Begun and ended", "subscribers-by-month", "Subscriptions, every currency", "columns",
-                  series=(Series("began", "Begun"), Series("ended", "Ended", -1)), unit=""),
+                  series=(Series("began", "Begun"), Series("ended", "Ended", -1, colour=4)), unit=""),
             Panel("Customer churn", "mrr-movements", "Paying customers lost, of those a month before", "lines",
                   series=(Series("customer_churn_percent", "Customers"), Series("mrr_churn_percent", "MRR")), unit="%", rows=_movement_rows),
             Panel("Trial conversion", "trial-conversion", "Trials that ended, and those that paid", "columns",
-                  series=(Series("converted", "Paid"), Series("not_converted", "Did not pay")), unit=""),
+                  series=(Series("converted", "Paid"), Series("not_converted", "Did not pay", colour=4)), unit=""),
             Panel("Retention", "retention-cohorts", "Customers still paying, so many months after they first paid", "cohorts", wide=True),
             Panel("Why they left", "cancellation-reasons", "Last 12 months"),
             Panel("Cancellations to come", "cancellations-scheduled", "They still run"),
@@ -158,7 +158,7 @@ BOARDS = (
         ),
         panels=(
             Panel("Revenue", "revenue-by-month", "Movements of the balance in its currency; payouts left out", "columns",
-                  series=(Series("payments", "Payments"), Series("refunds", "Refunds"), Series("disputes", "Disputes"), Series("fees", "Fees")),
+                  series=(Series("payments", "Payments"), Series("refunds", "Refunds", colour=3), Series("disputes", "Disputes", colour=4), Series("fees", "Fees", colour=6)),
                   rows=_month_rows("balance_transactions", payments={"reporting_category": "charge"}, refunds={"reporting_category": "refund"},
                                    disputes={"reporting_category": "dispute"})),
             Panel("Invoiced and one-off", "revenue-new-and-returning", "Successful charges with and without an invoice", "columns",
@@ -183,14 +183,14 @@ BOARDS = (
         ),
         panels=(
             Panel("Charges", "payments-by-month", "Succeeded and failed", "columns",
-                  series=(Series("succeeded", "Succeeded"), Series("failed", "Failed")), unit="",
+                  series=(Series("succeeded", "Succeeded"), Series("failed", "Failed", colour=4)), unit="",
                   rows=_month_rows("charges", succeeded={"status": "succeeded"}, failed={"status": "failed"})),
             Panel("Success rate", "payments-by-month", "Of all charges", "lines", series=(Series("success_percent", "Succeeded"),), unit="%",
                   rows=_month_rows("charges", every={"status": "failed"})),
             Panel("Recovery", "recovery-by-month", "Payments that failed first, and those of them paid in the end", "columns",
-                  series=(Series("amount_recovered", "Recovered"), Series("amount_lost", "Not paid (yet)")),
+                  series=(Series("amount_recovered", "Recovered"), Series("amount_lost", "Not paid (yet)", colour=4)),
                   rows=_month_rows("charges", every={"status": "failed"})),
-            Panel("Refund and dispute rate", "refunds-by-month", "Refunds against what was taken in the month", "lines",
+            Panel("Refund rate", "refunds-by-month", "Refunds against what was taken in the month", "lines",
                   series=(Series("refunded_percent", "Refunded"),), unit="%", rows=_month_rows("refunds")),
             Panel("Dispute rate", "disputes-by-month", "Disputed charges, by the month of the charge", "lines",
                   series=(Series("percent", "Disputed"),), unit="%", rows=_month_rows("charges", every={"disputed": "1"})),
@@ -206,7 +206,7 @@ BOARDS = (
         panels=(
             Panel("Ageing receivables", "receivables-ageing", "Open invoices by how long they are overdue"),
             Panel("Invoices", "invoices-by-month", "By the month they were made, and what became of them", "columns",
-                  series=(Series("paid", "Paid"), Series("open", "Open"), Series("uncollectible", "Uncollectible"), Series("void", "Void")),
+                  series=(Series("paid", "Paid"), Series("open", "Open", colour=3), Series("uncollectible", "Uncollectible", colour=4), Series("void", "Void", colour=6)),
                   rows=_month_rows("invoices", paid={"status": "paid"}, open={"status": "open"}, uncollectible={"status": "uncollectible"}, void={"status": "void"})),
             Panel("Dunning queue", "dunning-queue", "Open invoices whose payment failed or is overdue", wide=True, limit=25),
             Panel("Delinquent customers", "customers-delinquent", "Their last invoice could not be charged"),
@@ -220,7 +220,7 @@ BOARDS = (
         panels=(
             Panel("Balance now", "balance-now", "As Stripe last said"),
             Panel("On its way", "balance-pending", "Pending transactions by the day they become available"),
-            Panel("Payouts", "payouts-by-month", "Paid out and failed", "columns", series=(Series("paid_out", "Paid out"), Series("failed", "Failed")),
+            Panel("Payouts", "payouts-by-month", "Paid out and failed", "columns", series=(Series("paid_out", "Paid out"), Series("failed", "Failed", colour=4)),
                   rows=_month_rows("payouts")),
             Panel("Fees", "fees-by-month", "Part of the payments that Stripe keeps", "lines",
                   series=(Series("percent_of_payments", "Fees"),), unit="%", rows=_month_rows("balance_transactions")),

@@ -18,6 +18,14 @@ TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?$")
 ID = re.compile(r"^[a-z]+(?:_[a-z]+)*_[A-Za-z0-9_]{4,255}$")
 CURRENCY = re.compile(r"^[a-z]{3}$")
 
+# What the values of `status` columns mean to the reader: done, gone wrong, or waiting for somebody.
+GOOD = frozenset("active available complete completed paid succeeded verified won".split())
+BAD = frozenset("canceled expired failed incomplete_expired lost past_due requires_payment_method uncollectible unpaid void".split())
+WAITING = frozenset(
+    "in_transit incomplete needs_response open pending processing requires_action requires_capture requires_confirmation "
+    "trialing under_review warning_needs_response warning_under_review".split()
+)
+
 # A cell with more JSON than this is folded without being laid out: the row's page and the exports have all of it.
 JSON_SHOWN = 20_000
 
@@ -34,6 +42,12 @@ def money_cell(amount, currency) -> Markup:
 def whole_cell(value: float, currency: str) -> Markup:
     """A number that is in whole units already, with the currency's digits."""
     return Markup('<span class="money">{}</span>').format(f"{value:,.{decimals(currency)}f}".replace("-", "\u2212"))
+
+
+def state_cell(value: str) -> Markup:
+    """A status with a mark of its colour; the word says it all without."""
+    mood = "good" if value in GOOD else "bad" if value in BAD else "wait" if value in WAITING else "plain"
+    return Markup(f'<span class="state {mood}">{escape(value)}</span>')
 
 
 def time_cell(value: str) -> Markup:
@@ -120,6 +134,8 @@ def render_cell(row, value, column, table, database, datasette):
         return None
     if value[0] in "{[":
         return json_cell(value)
+    if column == "status":
+        return state_cell(value)
     if is_time(column) and TIME.match(value):
         return time_cell(value)
     if is_money(table, column):
@@ -146,6 +162,9 @@ def _number(row, value, column, table):
         # money() in a saved query: already in whole units.
         return None if column.endswith(("percent", "rate", "days")) else whole_cell(value, currency)
     if not is_money(table, column):
+        if table is None and isinstance(value, int) and isinstance(currency, str) and not decimals(currency):
+            # money() of a currency without decimals is an integer, as counts are: both are read more easily so.
+            return whole_cell(value, currency)
         return None
     if isinstance(currency, str) and CURRENCY.match(currency) and re.match(r"^-?\d+(\.\d+)?$", str(value)):
         return money_cell(value, currency)

@@ -6,7 +6,7 @@ from math import floor, log10
 from markupsafe import Markup, escape
 
 WIDTH, WIDE, HEIGHT = 640, 1310, 230
-LEFT, RIGHT, TOP, BOTTOM = 58, 8, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 58, 8, 18, 24
 COLOURS = 6
 
 
@@ -18,6 +18,8 @@ class Series:
     label: str
     #: -1: drawn downwards, as what goes away.
     sign: int = 1
+    #: 1 to COLOURS; 0: that of its place among the series.
+    colour: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,22 @@ class _Scale:
         return round(LEFT + index * self.step, 1)
 
 
-def _frame(scale: _Scale, labels, label: str, body: str) -> Markup:
+def colours_of(series: "tuple[Series, ...]") -> "list[int]":
+    """The colour of each series."""
+    return [s.colour or number % COLOURS + 1 for number, s in enumerate(series)]
+
+
+def _frame(scale: _Scale, labels, label: str, body: str, unit: str) -> Markup:
     lines = []
+    suffix = "%" if unit == "%" else ""
+    if unit and not suffix:
+        lines.append(f'<text class="unit" x="0" y="{TOP - 1}">{escape(unit)}</text>')
     for tick in scale.ticks:
         y = scale.y(tick)
-        lines.append(f'<line class="grid" x1="{LEFT}" x2="{scale.width - RIGHT}" y1="{y}" y2="{y}"/>')
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{short(tick)}</text>')
-    every = max(1, -(-len(labels) * 70 // scale.width))
+        zero = " zero" if tick == 0 and scale.low < 0 else ""
+        lines.append(f'<line class="grid{zero}" x1="{LEFT}" x2="{scale.width - RIGHT}" y1="{y}" y2="{y}"/>')
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{short(tick)}{suffix}</text>')
+    every = max(1, -(-len(labels) * 11 * max(map(len, labels), default=1) // scale.width))
     for index, text in enumerate(labels):
         if index % every == 0:
             x = scale.x(index + 0.5)
@@ -89,8 +100,11 @@ def _mark(shape: str, mark: Mark) -> str:
     return f'<a href="{escape(mark.href)}" aria-label="{escape(mark.text)}">{titled}</a>'
 
 
-def columns(labels: "list[str]", stacks: "list[list[Mark]]", label: str, width: int = WIDTH) -> Markup:
-    """Stacked columns, one list of marks per label, in the order of the series; negative values go down."""
+def columns(labels: "list[str]", stacks: "list[list[Mark]]", label: str, width: int = WIDTH, unit: str = "", colours: "list[int] | None" = None) -> Markup:
+    """
+    Stacked columns, one list of marks per label, in the order of the series; negative values go down. The unit stands at the
+    axis.
+    """
     highs = [sum(m.value for m in stack if m.value > 0) for stack in stacks]
     lows = [sum(m.value for m in stack if m.value < 0) for stack in stacks]
     scale = _Scale(min([0, *lows]), max([0, *highs]), len(labels), width)
@@ -106,12 +120,18 @@ def columns(labels: "list[str]", stacks: "list[list[Mark]]", label: str, width: 
             up, down = (base + mark.value, down) if mark.value > 0 else (up, base + mark.value)
             height = max(round(scale.y(bottom) - scale.y(top), 1), 0.8)
             x = round(scale.x(index) + (scale.step - wide) / 2, 1)
-            rect = f'<rect class="k{number % COLOURS + 1}" x="{x}" y="{scale.y(top)}" width="{wide}" height="{height}"/>'
+            rect = f'<rect class="k{_colour(colours, number)}" x="{x}" y="{scale.y(top)}" width="{wide}" height="{height}"/>'
             body.append(_mark(rect, mark))
-    return _frame(scale, labels, label, "".join(body))
+    return _frame(scale, labels, label, "".join(body), unit)
 
 
-def lines(labels: "list[str]", rows: "list[list[Mark | None]]", label: str, width: int = WIDTH) -> Markup:
+def _colour(colours: "list[int] | None", number: int) -> int:
+    return colours[number] if colours else number % COLOURS + 1
+
+
+def lines(
+    labels: "list[str]", rows: "list[list[Mark | None]]", label: str, width: int = WIDTH, unit: str = "", colours: "list[int] | None" = None
+) -> Markup:
     """One line per series; a missing value is a gap."""
     values = [mark.value for row in rows for mark in row if mark is not None]
     scale = _Scale(min([0, *values]), max([0, *values]), len(labels), width)
@@ -124,9 +144,9 @@ def lines(labels: "list[str]", rows: "list[list[Mark | None]]", label: str, widt
                 continue
             path.append(f"{pen}{scale.x(index + 0.5)} {scale.y(mark.value)}")
             pen = "L"
-        body.append(f'<path class="line s{number % COLOURS + 1}" d="{"".join(path)}"/>')
+        body.append(f'<path class="line s{_colour(colours, number)}" d="{"".join(path)}"/>')
         for index, mark in enumerate(row):
             if mark is not None:
-                dot = f'<circle class="k{number % COLOURS + 1}" cx="{scale.x(index + 0.5)}" cy="{scale.y(mark.value)}" r="3.5"/>'
+                dot = f'<circle class="k{_colour(colours, number)}" cx="{scale.x(index + 0.5)}" cy="{scale.y(mark.value)}" r="3.5"/>'
                 body.append(_mark(dot, mark))
-    return _frame(scale, labels, label, "".join(body))
+    return _frame(scale, labels, label, "".join(body), unit)

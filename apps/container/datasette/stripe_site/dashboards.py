@@ -21,6 +21,8 @@ from .queries import QUERIES
 from .status import status_of
 from .tables import table_of_id
 
+# How Stripe writes what is one of a few: `cancellation_requested`.
+WORDS = re.compile(r"^[a-z]+(_[a-z]+)+$")
 PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 PERIODS = (("6", "6 months"), ("", "12 months"), ("24", "24 months"), ("36", "36 months"), ("60", "5 years"))
 # Answers are kept this many times longer than they took, and in any case while the data stays the same.
@@ -31,8 +33,9 @@ QUICK_SECONDS = 0.2
 STALE_SECONDS = 900
 TIME_LIMIT_MS = 60_000
 KEPT_ANSWERS = 400
-# Ids that a column `name` beside them names.
+# Ids that a column `name` beside them names, and the one that `plan` names.
 NAMED = ("product", "customer")
+PLAN = "price"
 
 
 class Answers:
@@ -121,6 +124,10 @@ def _cell(row: dict, column: str):
     currency = row.get("currency")
     if isinstance(value, float) and isinstance(currency, str) and not column.endswith("percent"):
         return f"{value:,.{decimals(currency)}f}".replace("-", "\u2212")
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "\u2212")
+    if isinstance(value, str) and WORDS.match(value):
+        return value.replace("_", " ")
     return value
 
 
@@ -131,6 +138,8 @@ def table_columns(rows: "list[dict]", currency: str) -> "list[str]":
     hidden = {"currency"} if currency else set()
     if "name" in rows[0]:
         hidden |= {"email", *(owner for owner in NAMED if owner in rows[0])}
+    if "plan" in rows[0]:
+        hidden.add(PLAN)
     return [name for name in rows[0] if name not in hidden]
 
 
@@ -139,6 +148,8 @@ def row_link(column: str, row: dict):
     value = row[column]
     if column == "name":
         value = next((row[owner] for owner in NAMED if row.get(owner)), None)
+    if column == "plan":
+        value = row.get(PLAN)
     if not isinstance(value, str) or column in ("email", "reason"):
         return None
     table = table_of_id(value)
@@ -161,6 +172,8 @@ def draw(panel: Panel, rows: "list[dict]", arguments: "dict[str, str]", currency
     """The panel's chart, or None where a table says more."""
     if panel.kind not in ("columns", "lines") or not rows:
         return None
+    if not any(row.get(s.column) for row in rows for s in panel.series):
+        return None
     labels, rows = every_label(panel, rows, arguments)
 
     def mark(row, series):
@@ -170,11 +183,15 @@ def draw(panel: Panel, rows: "list[dict]", arguments: "dict[str, str]", currency
         href = panel.rows(row, series.column, arguments) if panel.rows else address(panel, arguments)
         return Mark(value * series.sign, f"{row[panel.label]}, {series.label}: {shown(value, panel.unit, currency)}", href)
 
-    width = charts.WIDE if panel.wide else charts.WIDTH
+    look = {
+        "width": charts.WIDE if panel.wide else charts.WIDTH,
+        "unit": currency.upper() if panel.unit == "money" else panel.unit,
+        "colours": charts.colours_of(panel.series),
+    }
     if panel.kind == "columns":
         stacks = [[mark(row, s) or Mark(0, "") for s in panel.series] for row in rows]
-        return charts.columns(labels, stacks, panel.title, width)
-    return charts.lines(labels, [[mark(row, s) for row in rows] for s in panel.series], panel.title, width)
+        return charts.columns(labels, stacks, panel.title, **look)
+    return charts.lines(labels, [[mark(row, s) for row in rows] for s in panel.series], panel.title, **look)
 
 
 def cohorts(rows: "list[dict]"):

@@ -91,7 +91,8 @@ class MirrorDatabase(Database):
         shape = self._shape
         if "hidden" not in shape:
             names = await self.table_names()
-            own = [name for name in names if name in MIRROR_TABLES]
+            # sqlite_sequence is SQLite's own.
+            own = [name for name in names if name in MIRROR_TABLES or name == "sqlite_sequence"]
             shape["hidden"] = [*await super().hidden_table_names(), *own]
         return shape["hidden"].copy()
 

@@ -7,6 +7,7 @@ LINKS = (
     ("/stripe", "Tables and SQL"),
     ("/-/sigma", "Sigma SQL"),
     ("/graphql/stripe", "GraphQL"),
+    ("/tdog/links", "Share links"),
     ("/tdog/progress", "Download"),
     ("/tdog/stripe.sqlite", "Snapshot (SQLite file)"),
     ("/tdog/cli_log.txt", "Sync log"),

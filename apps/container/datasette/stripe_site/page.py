@@ -1,11 +1,14 @@
 """What every page of the site shares: the account in its head, absolute addresses behind the proxy."""
 
 import json
+import re
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.utils import tilde_encode
+from markupsafe import Markup
 
 from .database import mirror
 from .menu import LINKS
@@ -35,6 +38,18 @@ def status_json(status: Status) -> dict:
     }
 
 
+def share(request) -> str:
+    """Where the owner makes a link that opens the page of this request to others, and nothing else."""
+    query = f"?{request.query_string}" if request.query_string else ""
+    return f"/tdog/links?{urlencode({'path': request.path + query})}"
+
+
+def stopped_sql(error) -> "Markup | str":
+    """The SQL in the page that Datasette writes about a query that took too long."""
+    found = re.search(r"<textarea[^>]*>(.*?)</textarea>", str(error), re.S)
+    return Markup(found.group(1)) if found and isinstance(error, Markup) else ""
+
+
 def origin(request) -> str:
     """Scheme and host under which the reader sees the site."""
     return f"{request.scheme}://{request.host}"
@@ -53,6 +68,8 @@ def prepare_jinja2_environment(env, datasette):
         }
 
     env.filters["tilde"] = tilde_encode
+    env.filters["stopped_sql"] = stopped_sql
+    env.globals["share"] = share
     # A global, not a variable of each page: Datasette renders its error page without any.
     env.globals["site"] = site
 

@@ -74,7 +74,15 @@ def extra_template_vars(datasette, database, table, view_name, request):
         dashboard = None
         if known is not None and known.dashboard:
             dashboard = f"{status.dashboard}/{known.dashboard}/{row['id']}"
+        first = ("id", *(known.columns if known else ()))
+
+        def ordered(cells):
+            """What the table shows first is first here too; the rest in its own order."""
+            places = {name: number for number, name in enumerate(first)}
+            return sorted(cells, key=lambda cell: places.get(cell["column"], len(places)))
+
         return {
+            "ordered": ordered,
             "label": await label_of(db, table, row["id"]),
             "known": known,
             "dashboard": dashboard,

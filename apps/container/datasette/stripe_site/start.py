@@ -3,7 +3,7 @@
 from datasette import Response, hookimpl
 
 from .boards import BOARDS
-from .database import mirror
+from .database import NAME, mirror
 from .page import origin, status_json
 from .queries import QUERIES
 from .status import status_of
@@ -31,6 +31,25 @@ def grouped_queries():
     for query in QUERIES.values():
         groups.setdefault(query.group, []).append(query)
     return groups
+
+
+@hookimpl
+def extra_template_vars(view_name, database):
+    """The page of the database has the same groups."""
+    if view_name != "database" or database != NAME:
+        return {}
+
+    def grouped(tables):
+        """Datasette's tables in the groups of the start page; what the catalogue does not know comes last."""
+        by_name = {table["name"]: table for table in tables if not table["hidden"]}
+        counts = {name: table["count"] for name, table in by_name.items()}
+        groups = [
+            {"name": group["name"], "tables": [by_name.pop(row["name"]) for row in group["tables"]]}
+            for group in grouped_tables(set(by_name), counts)
+        ]
+        return groups + ([{"name": "Other", "tables": list(by_name.values())}] if by_name else [])
+
+    return {"grouped": grouped, "grouped_queries": grouped_queries(), "saved_names": set(QUERIES)}
 
 
 async def start(request, datasette):

@@ -113,4 +113,6 @@ def _value(name: str, value, data: dict) -> str:
         return format_money(value, currency)
     if is_time(name) and isinstance(value, int):
         return datetime.fromtimestamp(value, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "–" if value is None else str(value)

@@ -64,6 +64,31 @@ def test_an_amount_in_a_query_is_money_when_its_currency_stands_in_the_row(site)
     assert "money" not in site.html("/stripe?sql=select+1234+as+amount").split("<tbody>")[1].split("</tbody>")[0]
 
 
+def test_money_of_a_currency_without_decimals_in_a_query(site):
+    """money() makes an integer of it: read as easily as the others."""
+    page = site.html("/stripe?sql=select+money(-12345,+'jpy')+as+mrr,+'jpy'+as+currency,+1234+as+other")
+    assert '<span class="money">\u221212,345</span>' in page and '<span class="money">1,234</span>' in page
+    assert "money" not in site.html("/stripe?sql=select+2026+as+year,+'usd'+as+currency").split("<tbody>")[1].split("</tbody>")[0]
+
+
+@pytest.mark.parametrize("status, mood", [("paid", "good"), ("past_due", "bad"), ("open", "wait"), ("draft", "plain"), ("<b>", "plain")])
+def test_a_status_has_a_mark_beside_its_word(site, status, mood):
+    page = site.get("/stripe", params={"sql": "select :s as status", "s": status}).text
+    assert f'<span class="state {mood}">{status.replace("<", "&lt;").replace(">", "&gt;")}</span>' in page
+
+
+def test_what_a_table_shows_first_is_first_on_a_rows_page(site):
+    page = site.html("/stripe/customers/cus_000000")
+    places = [page.index(f"<dt>{name}</dt>") for name in ("id", "created", "name", "email", "currency", "livemode")]
+    assert places == sorted(places)
+
+
+def test_numbers_of_a_query_are_aligned(site):
+    page = site.html("/stripe?sql=select+'a'+as+word,+1.5+as+number")
+    assert '<th scope="col">word</th><th scope="col" class="number">number</th>' in page
+    assert '<td data-column="number" class="number">1.5</td>' in page
+
+
 def test_references_link_to_the_row_with_a_label(site, account):
     charge = next(row for row in account.rows["charges"] if row["customer"] == "cus_000000")
     for page in (site.html(f"/stripe/charges/{charge['id']}"), site.html("/stripe/charges?customer=cus_000000")):

@@ -95,6 +95,38 @@ def test_ticks_span_the_values(low, high):
     assert 2 <= len(found) <= 9
 
 
+def test_the_unit_stands_at_the_axis_and_a_series_keeps_its_colour():
+    money = charts.columns(["2026-01"], [[Mark(1200, "x")]], "t", unit="USD", colours=[4])
+    assert ">USD</text>" in money and ">1.25k</text>" in money and 'class="k4"' in money
+    rate = charts.lines(["2026-01"], [[Mark(40, "x")]], "t", unit="%")
+    assert ">40%</text>" in rate and 'class="unit"' not in rate
+
+
+def test_a_chart_of_nothing_but_zeros_is_not_drawn(site):
+    from stripe_site.boards import BY_SLUG
+    from stripe_site.dashboards import draw
+
+    (panel, *_) = BY_SLUG["tax"].panels
+    arguments = {"months": "2", "tz": "", "until": "2026-06-15"}
+    rows = [{"month": "2026-05", "currency": "usd", "tax": 0.0}, {"month": "2026-06", "currency": "usd", "tax": 0.0}]
+    assert draw(panel, rows, arguments, "usd") is None
+    assert "<svg" in draw(panel, [*rows[:1], {**rows[1], "tax": 5.0}], arguments, "usd")
+
+
+def test_values_that_stripe_writes_with_underscores_are_words_in_a_panel(site):
+    from stripe_site.dashboards import _cell
+
+    assert _cell({"reason": "cancellation_requested"}, "reason") == "cancellation requested"
+    assert _cell({"id": "cus_Abc123"}, "id") == "cus_Abc123"
+    assert _cell({"n": 12345}, "n") == "12,345"
+
+
+def test_a_price_is_named_where_its_id_says_nothing(site):
+    page = site.html("/-/dashboards/mrr?currency=usd").split("<h2>By product and price")[1].split("</section>")[0]
+    assert "<td>29.00\u00a0USD / month</td>" in page
+    assert "price_" not in page
+
+
 def test_marks_are_escaped():
     svg = charts.columns(["a<b"], [[Mark(1, 'x"><script>', "/x?a=1&b=2")]], "t&t")
     assert "<script>" not in svg and "a&lt;b" in svg and "/x?a=1&amp;b=2" in svg

@@ -182,6 +182,37 @@ def test_no_inline_script_of_our_own(site):
         assert " onclick=" not in site.html(path)
 
 
+def test_a_query_that_takes_too_long_is_told_what_helps(site):
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select '<b>', max(i) from n"
+    answer = site.get("/stripe", params={"sql": endless, "_timelimit": "50"})
+    assert answer.status_code == 400
+    assert "This query took too long" in answer.text and "created" in answer.text
+    assert "select '<b>'" not in answer.text.replace("&#39;", "'").replace("&lt;", "[lt]")
+    assert "explain+query+plan+with+recursive" in answer.text
+    assert "sql_time_limit_ms" not in answer.text
+
+
+@pytest.mark.parametrize("path, advice", [("/stripe/nowhere", "mirror-progress"), ("/stripe/customers/cus_nobody", "deleted-objects")])
+def test_what_is_not_found_says_where_to_look(site, path, advice):
+    answer = site.get(path)
+    assert answer.status_code == 404
+    assert f'href="/stripe/{advice}"' in answer.text and 'href="/-/search"' in answer.text
+
+
+@pytest.mark.parametrize("path", ["/stripe/charges?status=failed&_sort=amount", "/stripe?sql=select+1", "/stripe/customers/cus_000000"])
+def test_a_page_offers_to_be_shared_as_it_is(site, path):
+    from urllib.parse import quote_plus
+
+    assert f'href="/tdog/links?path={quote_plus(path)}"' in site.html(path)
+
+
+def test_tables_and_queries_have_the_groups_of_the_start_page(site):
+    page = site.html("/stripe")
+    assert page.index("<h3>Payments</h3>") < page.index('href="/stripe/charges"') < page.index("<h3>Balances</h3>")
+    assert "sqlite_sequence" not in page
+    assert page.index("<h3>MRR</h3>") < page.index('href="/stripe/mrr-now"')
+
+
 def test_weight_that_the_site_adds_to_a_page():
     assert sum((SITE / "static" / name).stat().st_size for name in ("site.css", "site.js", "paths.js")) < 60_000
 
