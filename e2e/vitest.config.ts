@@ -7,7 +7,15 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'packed', include: ['src/packed/*.test.ts'], root: import.meta.dirname, ...slow } },
-      { test: { name: 'browser', include: ['src/browser/*.test.ts'], root: import.meta.dirname, ...slow } },
+      {
+        test: {
+          name: 'browser',
+          include: ['src/browser/*.test.ts'],
+          root: import.meta.dirname,
+          globalSetup: 'src/support/demo-setup.ts',
+          ...slow,
+        },
+      },
       {
         test: {
           name: 'image',
