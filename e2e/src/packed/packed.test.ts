@@ -58,7 +58,14 @@ describe.each(published)('$folder', ({ folder, factory, ...rest }) => {
 
   test('holds what it needs and no tests', () => {
     expect(files).toEqual(
-      expect.arrayContaining(['README.md', 'package.json', 'dist/index.js', 'dist/index.d.ts']),
+      expect.arrayContaining([
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'package.json',
+        'dist/index.js',
+        'dist/index.d.ts',
+      ]),
     );
     expect(files.filter((file) => /\.test\.|^test\/|tsbuildinfo/.test(file))).toEqual([]);
   });
