@@ -1,139 +1,239 @@
-// How fast the engine downloads, against the emulator in a process of its own on this machine:
-//   node bench/src/tdog.ts [customers] [runs]
-// Prints medians. `ideal` is max(all pages / 100, pages of the largest table / 25) seconds, as Stripe allows in live mode.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+// How fast the engine downloads the reference mixture (20k customers, 20k subscriptions, 60k invoices with lines, 50k
+// charges, 50k payment intents), from a server in a process of its own on this machine. `npm run setup` builds first.
+//   node bench/src/tdog.ts [--runs 3] [--of 1] [--timeline] [CASE…]
+// Prints the median of the runs beside the limit. The ideal is max(all pages / 100, pages of the largest list / 25)
+// seconds and one request a page.
+import { spawn } from 'node:child_process';
+import { on, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
-const customers = Number(process.argv[2] ?? '3000');
-const runs = Number(process.argv[3] ?? '3');
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: 'string', default: '3' },
+    of: { type: 'string', default: '1' },
+    timeline: { type: 'boolean', default: false },
+  },
+});
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'bench-tdog-'));
+
+interface Case {
+  readonly name: string;
+  readonly limits: object;
+  readonly bursts?: boolean;
+  readonly search?: boolean;
+  readonly flags?: readonly string[];
+  readonly target: (measured: Measured) => string;
+}
+
+const live = { latencyMs: 250, perSecond: 100, perEndpoint: 25 };
+const liveFlags = ['--max-requests-per-second', '100'];
+const ofIdeal = (m: Measured): string =>
+  `${percent(m.ideal / m.seconds)} of the ideal ${m.ideal.toFixed(1)} s (at least 90 %), ` +
+  `${(m.requests / m.pages).toFixed(2)} requests a page (at most 1.15)`;
+const cases: Readonly<Record<string, Case>> = {
+  free: {
+    name: 'no latency, no limits',
+    limits: {},
+    target: (m) =>
+      `${Math.round(m.objects / m.seconds)} objects/s (at least 15,000), ${Math.round(m.peakMb)} MB (under 250)`,
+  },
+  search: {
+    name: 'no latency, no limits, search kept',
+    limits: {},
+    search: true,
+    target: (m) =>
+      `${Math.round(m.objects / m.seconds)} objects/s (at least 11,000), ${Math.round(m.peakMb)} MB`,
+  },
+  live: { name: '250 ms, 100/s, 25/s per endpoint', limits: live, flags: liveFlags, target: ofIdeal },
+  bursts: {
+    name: 'the same, in monthly bursts',
+    limits: live,
+    flags: liveFlags,
+    bursts: true,
+    target: ofIdeal,
+  },
+  unknown: { name: 'the same limits, not told to the engine', limits: live, target: ofIdeal },
+  slow: {
+    name: '250 ms, the server allows 20/s',
+    limits: { ...live, perSecond: 20 },
+    flags: liveFlags,
+    target: (m) => `${percent(m.limited / m.requests)} answered 429 (under 2 %), ideal ${(m.pages / 20).toFixed(0)} s`,
+  },
+};
 
 interface Measured {
   readonly seconds: number;
   readonly objects: number;
   readonly requests: number;
+  readonly limited: number;
   readonly pages: number;
-  readonly largest: number;
+  readonly ideal: number;
   readonly peakMb: number;
   readonly fileMb: number;
+  readonly jsonMb: number;
+  readonly asked: readonly (readonly [number, string, number])[];
 }
 
-async function startEmulator(faults: object): Promise<{ child: ChildProcess; url: string; key: string }> {
-  const child = spawn(
-    process.execPath,
-    [
-      join(root, 'packages/stripe-emulator/bin/stripe-emulator.js'),
-      '--port',
-      '0',
-      '--synthetic',
-      String(customers),
-      '--faults',
-      JSON.stringify(faults),
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  let text = '';
-  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-    text += chunk.toString();
-    const url = /http:\/\/[\d.]+:\d+/.exec(text)?.[0];
-    const key = /sk_test_\w+/.exec(text)?.[0];
-    if (url !== undefined && key !== undefined) return { child, url, key };
-  }
-  throw new Error('the emulator did not start');
-}
+const percent = (part: number): string => `${(part * 100).toFixed(1)} %`;
 
-async function download(faults: object, flags: readonly string[]): Promise<Measured> {
-  const { child: emulator, url, key } = await startEmulator(faults);
-  const file = join(folder, `run-${Math.random()}.sqlite`);
-  const started = performance.now();
-  const tdog = spawn(
-    process.execPath,
-    [
-      join(root, 'packages/tdog/bin/tdog.js'),
-      '--target',
-      file,
-      '--api-base',
-      url,
-      '--progress',
-      'none',
-      ...flags,
-    ],
-    {
-      env: { PATH: process.env['PATH'], STRIPE_SECRET_KEY: key, LOG_LEVEL: 'error' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
+/** Runs `program` until it ends, or says that it is ready; returns its peak memory. */
+async function run(args: readonly string[], key: string, ipc?: unknown): Promise<number> {
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env['PATH'], STRIPE_SECRET_KEY: key, LOG_LEVEL: 'error' },
+    stdio: ['ignore', 'pipe', 'inherit', ...(ipc === undefined ? [] : ['ipc' as const])],
+  });
+  child.stdout?.resume();
   let peakKb = 0;
-  const timer = setInterval(() => {
+  const look = (): void => {
     try {
-      const status = readFileSync(`/proc/${String(tdog.pid)}/status`, 'utf8');
+      const status = readFileSync(`/proc/${String(child.pid)}/status`, 'utf8');
       peakKb = Math.max(peakKb, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? '0'));
     } catch {
       // The process is gone.
     }
-  }, 100);
-  tdog.stdout.resume();
-  await once(tdog, 'exit');
-  clearInterval(timer);
-  const seconds = (performance.now() - started) / 1_000;
-  emulator.kill();
-  const db = new DatabaseSync(file, { readOnly: true });
-  const one = (sql: string): number => Number(Object.values(db.prepare(sql).get() ?? {})[0] ?? 0);
-  const result = {
-    seconds,
-    objects: one(`SELECT sum(rows) FROM td_progress`),
-    requests: one('SELECT sum(reads) FROM td_requests'),
-    pages: one('SELECT sum(pages) FROM td_progress'),
-    largest: one('SELECT max(pages) FROM td_progress'),
-    peakMb: peakKb / 1_024,
-    fileMb: statSync(file).size / 1_048_576,
   };
-  db.close();
-  return result;
+  const timer = setInterval(look, 100);
+  if (ipc === undefined) await once(child, 'exit');
+  else {
+    child.send({ start: ipc });
+    let downloaded = false;
+    let indexing = false;
+    for await (const [message] of on(child, 'message') as AsyncIterable<
+      [{ progress?: { done: boolean }; indexing?: boolean; fatal?: unknown }]
+    >) {
+      if (message.fatal !== undefined) throw new Error(JSON.stringify(message.fatal));
+      downloaded ||= message.progress?.done === true;
+      indexing = message.indexing ?? indexing;
+      if (downloaded && !indexing) break;
+    }
+    look();
+    child.disconnect();
+    child.kill();
+    await once(child, 'exit');
+  }
+  clearInterval(timer);
+  return peakKb / 1_024;
 }
 
-async function median(faults: object, flags: readonly string[]): Promise<Measured> {
-  const all: Measured[] = [];
-  for (let i = 0; i < runs; i += 1) all.push(await download(faults, flags));
-  const middle = all.toSorted((a, b) => a.seconds - b.seconds)[Math.floor(all.length / 2)];
-  if (middle === undefined) throw new Error('no run');
-  return middle;
+async function measure(one: Case): Promise<Measured> {
+  const account = spawn(
+    process.execPath,
+    [
+      '--conditions=@datasette-stripe/source',
+      join(root, 'bench/src/tdog-account.ts'),
+      ...['--of', values.of, '--limits', JSON.stringify(one.limits)],
+      ...(one.bursts === true ? ['--bursts'] : []),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  try {
+    const [line] = (await once(account.stdout, 'data')) as [Buffer];
+    const [url = '', key = ''] = line.toString().trim().split(' ');
+    const file = join(folder, `run-${Math.random()}.sqlite`);
+    const started = performance.now();
+    const peakMb =
+      one.search === true
+        ? await run(
+            ['--conditions=@datasette-stripe/source', join(root, 'apps/container/src/children/engine.ts')],
+            key,
+            { sync: { stripe: { secretKey: key, apiBase: url }, file }, logLevel: 'error', restOnRefusal: false },
+          )
+        : await run(
+            [
+              join(root, 'packages/tdog/bin/tdog.js'),
+              ...['--target', file, '--api-base', url, '--progress', 'none'],
+              ...(one.flags ?? []),
+            ],
+            key,
+          );
+    const seconds = (performance.now() - started) / 1_000;
+    const stats = (await (await fetch(`${url}/_stats`)).json()) as {
+      asked: [number, string, number][];
+      bytes: number;
+    };
+    const db = new DatabaseSync(file, { readOnly: true });
+    const rows = new Map(
+      ['customers', 'subscriptions', 'invoices', 'charges', 'payment_intents'].map((table) => [
+        `/v1/${table}`,
+        Number(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']),
+      ]),
+    );
+    db.close();
+    const fileMb = statSync(file).size / 1_048_576;
+    rmSync(file);
+    const pages = [...new Set(stats.asked.map(([, path]) => path))].map((path) =>
+      Math.max(1, Math.ceil((rows.get(path) ?? 0) / 100)),
+    );
+    const all = pages.reduce((sum, n) => sum + n, 0);
+    return {
+      seconds,
+      objects: [...rows.values()].reduce((sum, n) => sum + n, 0),
+      requests: stats.asked.length,
+      limited: stats.asked.filter(([, , status]) => status === 429).length,
+      pages: all,
+      ideal: Math.max(all / 100, Math.max(...pages) / 25),
+      peakMb,
+      fileMb,
+      jsonMb: stats.bytes / 1_048_576,
+      asked: stats.asked,
+    };
+  } finally {
+    account.kill();
+  }
 }
 
-const live = { latencyMs: 250, requestsPerSecond: 100, requestsPerSecondPerEndpoint: 25 };
+/** Requests of each second, by list: where slots were idle. */
+function timeline(asked: Measured['asked']): string {
+  const lists = [...new Set(asked.map(([, path]) => path))]
+    .map((path) => ({ path, n: asked.filter(([, one]) => one === path).length }))
+    .toSorted((a, b) => b.n - a.n)
+    .slice(0, 6);
+  const last = Math.floor((asked.at(-1)?.[0] ?? 0) / 1_000);
+  const lines = [['s', 'all', '429', ...lists.map(({ path }) => path.replace('/v1/', ''))].join('\t')];
+  for (let second = 0; second <= last; second += 1) {
+    const now = asked.filter(([ms]) => Math.floor(ms / 1_000) === second);
+    lines.push(
+      [
+        second,
+        now.length,
+        now.filter(([, , status]) => status === 429).length,
+        ...lists.map(({ path }) => now.filter(([, one]) => one === path).length),
+      ].join('\t'),
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
 try {
-  process.stdout.write(
-    `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? ''}, ${customers} customers, ${runs} runs\n\n`,
-  );
-  process.stdout.write(
-    'case | objects | seconds | objects/s | requests | ideal s | ideal/actual | requests/pages | peak MB | file MB\n',
-  );
-  for (const [name, faults, flags] of [
-    ['no latency, no limits', {}, []],
-    ['250 ms, 100/s, 25/s per endpoint', live, ['--max-requests-per-second', '100']],
-    ['250 ms, server allows 20/s', { ...live, requestsPerSecond: 20 }, ['--max-requests-per-second', '100']],
-  ] as const) {
-    const m = await median(faults, flags);
-    const ideal = Math.max(m.pages / 100, m.largest / 25);
+  process.stdout.write(`node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? ''}, median of ${values.runs}\n\n`);
+  process.stdout.write('case | objects | JSON MB | seconds | requests | 429 | peak MB | file MB | result (target)\n');
+  for (const name of positionals.length > 0 ? positionals : Object.keys(cases)) {
+    const one = cases[name];
+    if (one === undefined) throw new Error(`no case ${name}: ${Object.keys(cases).join(', ')}`);
+    const all: Measured[] = [];
+    for (let i = 0; i < Number(values.runs); i += 1) all.push(await measure(one));
+    const m = all.toSorted((a, b) => a.seconds - b.seconds)[Math.floor(all.length / 2)];
+    if (m === undefined) throw new Error('no run');
     const cells = [
-      name,
+      one.name,
       m.objects,
+      Math.round(m.jsonMb),
       m.seconds.toFixed(1),
-      Math.round(m.objects / m.seconds),
       m.requests,
-      name.startsWith('250 ms, 100') ? ideal.toFixed(1) : '-',
-      name.startsWith('250 ms, 100') ? (ideal / m.seconds).toFixed(2) : '-',
-      (m.requests / m.pages).toFixed(2),
+      percent(m.limited / m.requests),
       Math.round(m.peakMb),
       Math.round(m.fileMb),
+      one.target(m),
     ];
     process.stdout.write(`${cells.join(' | ')}\n`);
+    if (values.timeline) process.stdout.write(timeline(m.asked));
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
