@@ -61,11 +61,13 @@ function createdAt(i: number, count: number): number {
   return Math.floor(first + Math.floor(month) * monthSeconds + (month % 1) * burstSeconds);
 }
 
-/** Scattered as Stripe's ids are, and back. */
-const toId = (i: number): string =>
-  (Math.imul(i + 1, 2_654_435_761) >>> 0).toString(36).padStart(7, '0') + 'kvDn8RRztz';
+/** As Stripe's ids: time first, then scattered. And back. */
+const toId = (i: number, count: number): string =>
+  createdAt(i, count).toString(36) +
+  (Math.imul(i + 1, 2_654_435_761) >>> 0).toString(36).padStart(7, '0') +
+  'kvDn8RRztz';
 const fromId = (id: string): number =>
-  (Math.imul(Number.parseInt((id.split('_')[1] ?? '').slice(0, 7), 36), 244_002_641) >>> 0) - 1;
+  (Math.imul(Number.parseInt((id.split('_')[1] ?? '').slice(6, 13), 36), 244_002_641) >>> 0) - 1;
 
 /** What a template has in place of ids and times. */
 interface Hole {
@@ -139,7 +141,7 @@ function render(kind: Kind, i: number, all: readonly Template[]): string {
     else {
       const target = byPrefix.get(owner.get(prefix) ?? prefix);
       const index = target === undefined ? i : Math.floor((i * target.count) / kind.count);
-      text += `${prefix}_${toId(index)}${suffix}`;
+      text += `${prefix}_${toId(index, target?.count ?? kind.count)}${suffix}`;
     }
     text += template.texts[n + 1] ?? '';
   }
@@ -222,7 +224,9 @@ async function answer(url: URL, response: ServerResponse): Promise<void> {
   response.setHeader('content-type', 'application/json');
   if (reason !== undefined) {
     response.writeHead(429, { 'stripe-rate-limited-reason': reason });
-    response.end('{"error":{"type":"invalid_request_error","code":"rate_limit","message":"Too many requests."}}');
+    response.end(
+      '{"error":{"type":"invalid_request_error","code":"rate_limit","message":"Too many requests."}}',
+    );
     return;
   }
   const kind = byPath.get(path);

@@ -64,7 +64,8 @@ const cases: Readonly<Record<string, Case>> = {
     name: '250 ms, the server allows 20/s',
     limits: { ...live, perSecond: 20 },
     flags: liveFlags,
-    target: (m) => `${percent(m.limited / m.requests)} answered 429 (under 2 %), ideal ${(m.pages / 20).toFixed(0)} s`,
+    target: (m) =>
+      `${percent(m.limited / m.requests)} answered 429 (under 2 %), ideal ${(m.pages / 20).toFixed(0)} s`,
   },
 };
 
@@ -143,7 +144,11 @@ async function measure(one: Case): Promise<Measured> {
         ? await run(
             ['--conditions=@datasette-stripe/source', join(root, 'apps/container/src/children/engine.ts')],
             key,
-            { sync: { stripe: { secretKey: key, apiBase: url }, file }, logLevel: 'error', restOnRefusal: false },
+            {
+              sync: { stripe: { secretKey: key, apiBase: url }, file },
+              logLevel: 'error',
+              restOnRefusal: false,
+            },
           )
         : await run(
             [
@@ -212,8 +217,12 @@ function timeline(asked: Measured['asked']): string {
 }
 
 try {
-  process.stdout.write(`node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? ''}, median of ${values.runs}\n\n`);
-  process.stdout.write('case | objects | JSON MB | seconds | requests | 429 | peak MB | file MB | result (target)\n');
+  process.stdout.write(
+    `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? ''}, median of ${values.runs}\n\n`,
+  );
+  process.stdout.write(
+    'case | objects | JSON MB | seconds | requests | 429 | peak MB | file MB | result (target)\n',
+  );
   for (const name of positionals.length > 0 ? positionals : Object.keys(cases)) {
     const one = cases[name];
     if (one === undefined) throw new Error(`no case ${name}: ${Object.keys(cases).join(', ')}`);

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Engine } from '../engine.ts';
 import { wakeLegacy } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
+import { checkpointBeside } from '../sqlite/checkpoint.ts';
 import { createIndexes, createParentIndex } from '../sqlite/schema.ts';
 import { ApiProblem } from '../stripe/problem.ts';
 import { listsOf, NOT_WALKED, type ListPlan } from './lists.ts';
@@ -65,7 +66,12 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
   for (const table of engine.store.model.tables.values())
     if (table.parentColumn !== undefined && table.spec.kind !== 'top')
       await engine.commit(() => createParentIndex(engine.store.db, table));
-  await Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans)));
+  const stopCheckpoints = checkpointBeside(engine.store.db, engine.options.file);
+  try {
+    await Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans)));
+  } finally {
+    await stopCheckpoints();
+  }
   return true;
 }
 

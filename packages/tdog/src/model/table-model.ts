@@ -224,14 +224,15 @@ function catalogColumn(
 ): ColumnModel {
   const { name, type } = column;
   const reader = READERS[type];
+  const deep = type === 'json' ? deepLists(spec, name) : [];
   const read: ColumnModel['read'] = isSecret(spec.object, name)
     ? () => null
     : name === 'metadata'
       ? (object) => metadata(object[name])
       : asIds || (type === 'json' && column.itemsExpandable === true)
         ? (object) => reader(idsOf(object[name]))
-        : type === 'json'
-          ? (object) => reader(withoutLists(spec, name, object[name]))
+        : deep.length > 0
+          ? (object) => reader(deep.reduce((value, path) => without(value, path, 1), object[name]))
           : (object) => reader(object[name]);
   return {
     name,
@@ -253,16 +254,20 @@ function metadata(value: unknown): SqlValue {
 }
 
 /** An inline list deep inside a JSON column is there only when it was expanded: leave it to its own table. */
-function withoutLists(spec: CatalogTable, name: string, value: unknown): unknown {
-  for (const list of spec.nestedLists ?? []) {
-    const path = list.property.split('.');
-    if (path.length < 2 || path[0] !== name || !isObject(value)) continue;
-    const copy = structuredClone(value) as Record<string, unknown>;
-    const holder = at(copy, path.slice(1, -1));
-    if (isObject(holder)) delete (holder as Record<string, unknown>)[path.at(-1) ?? ''];
-    return copy;
-  }
-  return value;
+function deepLists(spec: CatalogTable, name: string): readonly (readonly string[])[] {
+  return (spec.nestedLists ?? [])
+    .map((list) => list.property.split('.'))
+    .filter((path) => path.length > 1 && path[0] === name);
+}
+
+/** A copy that lacks what stands at the path; the rest is shared. */
+function without(value: unknown, path: readonly string[], from: number): unknown {
+  const name = path[from] ?? '';
+  if (!isObject(value) || !(name in value)) return value;
+  const copy: Record<string, unknown> = { ...value };
+  if (from === path.length - 1) delete copy[name];
+  else copy[name] = without(value[name], path, from + 1);
+  return copy;
 }
 
 function fillColumn(spec: CatalogTable, fill: Fill, chosen: ReadonlySet<string>): ColumnModel {

@@ -13,7 +13,24 @@ export function isObject(value: unknown): value is StripeObject {
 
 /** 'YYYY-MM-DD HH:MM:SS' in UTC of unix seconds. */
 export function timestamp(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
+  const whole = Math.floor(seconds);
+  const day = Math.floor(whole / 86_400);
+  // A page's times are of few days, and dates are dear.
+  let date = DATES.get(day);
+  if (date === undefined) {
+    if (DATES.size > 5_000) DATES.clear();
+    date = new Date(day * 86_400_000).toISOString().replace(/T.*/, ' ');
+    DATES.set(day, date);
+  }
+  const rest = whole - day * 86_400;
+  return `${date}${two(Math.floor(rest / 3_600))}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`;
+}
+
+/** Dates by days since 1970. */
+const DATES = new Map<number, string>();
+
+function two(value: number): string {
+  return value < 10 ? `0${value}` : String(value);
 }
 
 /** 'YYYY-MM-DD HH:MM:SS.mmm' in UTC of unix milliseconds. */
