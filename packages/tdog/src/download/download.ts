@@ -4,7 +4,7 @@ import type { Engine } from '../engine.ts';
 import { wakeLegacy } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
 import { checkpointBeside } from '../sqlite/checkpoint.ts';
-import { createIndexes, createParentIndex } from '../sqlite/schema.ts';
+import { createParentIndex, indexesOf } from '../sqlite/schema.ts';
 import { ApiProblem } from '../stripe/problem.ts';
 import { listsOf, NOT_WALKED, type ListPlan } from './lists.ts';
 import { planClocks, planFanOuts, planHidden, workTodo } from './todo.ts';
@@ -14,6 +14,19 @@ import { walkList, type SavedWalk, type WalkResult } from './walk.ts';
 export type KeptBy = 'events' | 'listing';
 
 const EVENTS_TABLE = 'notification_events';
+
+/** Begun first: the longest list decides how long the download takes. */
+const USUALLY_LONG: ReadonlySet<string> = new Set([
+  'balance_transactions',
+  'charges',
+  'customers',
+  'invoiceitems',
+  'invoice_payments',
+  'invoices',
+  'payment_intents',
+  'payment_methods',
+  'subscriptions',
+]);
 
 /** Tables that are walked, in the order of the catalogue: those without progress, or that failed before. */
 function pending(engine: Engine, tables: readonly string[]): readonly string[] {
@@ -55,7 +68,8 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
       });
     }
   }
-  const lists = new Map(todo.map((table) => [table, plansOf(engine, table)] as const));
+  const first = [...todo].sort((a, b) => Number(USUALLY_LONG.has(b)) - Number(USUALLY_LONG.has(a)));
+  const lists = new Map(first.map((table) => [table, plansOf(engine, table)] as const));
   await engine.commit(() => {
     for (const table of todo) {
       const row = state.progress(table);
@@ -137,7 +151,10 @@ export async function joinAll(engine: Engine): Promise<void> {
 async function finishTable(engine: Engine, name: string): Promise<void> {
   const table = engine.store.model.tables.get(name);
   if (table !== undefined) {
-    await engine.commit(() => createIndexes(engine.store.db, table));
+    for (const create of indexesOf(engine.store.db, table)) {
+      await engine.commit(create);
+      await nextTurn();
+    }
     engine.options.onTableDone?.(engine.store.db, name);
   }
   await engine.commit(() => markDone(engine, name));

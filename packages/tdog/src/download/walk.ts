@@ -39,6 +39,8 @@ export interface WalkOptions {
   readonly priority: number;
 }
 
+/** A list that has not begun goes before those with less to come than this. */
+const UNKNOWN_PAGES = 200;
 /** Windows of one list that are walked at once. */
 const MAX_WINDOWS = 12;
 /** Tries of one page before the page is made smaller, and before the table is given up for now. */
@@ -185,7 +187,7 @@ class Walk {
         endpoint: this.#endpoint,
         purpose: 'download' as const,
         priority: () =>
-          this.#options.priority + Math.min(9e5, this.#started ? this.#windows.remaining() : 9e5),
+          this.#options.priority + Math.min(9e5, this.#started ? this.#windows.remaining() : UNKNOWN_PAGES),
         maxAttempts: this.#limit === PAGE_SIZE ? TRIES_FULL : TRIES_SMALL,
       };
       try {

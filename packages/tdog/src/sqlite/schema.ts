@@ -124,13 +124,18 @@ export function createParentIndex(db: DatabaseSync, table: TableModel): void {
 
 /** All indexes of a table: every reference and `created`. Made when the table is finished, as one sort is faster than many inserts. */
 export function createIndexes(db: DatabaseSync, table: TableModel): void {
-  createParentIndex(db, table);
+  for (const create of indexesOf(db, table)) create();
+}
+
+/** The same in pieces, so that others have their turn between. */
+export function* indexesOf(db: DatabaseSync, table: TableModel): Generator<() => void> {
+  yield () => createParentIndex(db, table);
   for (const column of table.columns)
     if (column.references !== undefined || column.name === 'created' || column.name === 'date_ts')
-      createIndex(db, table.name, column.name);
+      yield () => createIndex(db, table.name, column.name);
   for (const index of EXPRESSION_INDEXES)
     if (index.table === table.name)
-      db.exec(`CREATE INDEX IF NOT EXISTS ${q(index.name)} ON ${q(index.table)} (${index.on})`);
+      yield () => db.exec(`CREATE INDEX IF NOT EXISTS ${q(index.name)} ON ${q(index.table)} (${index.on})`);
 }
 
 function createIndex(db: DatabaseSync, table: string, column: string): void {

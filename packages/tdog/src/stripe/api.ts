@@ -83,10 +83,9 @@ export function createApi(
   });
   const limiter = createLimiter({
     perSecond: options.maxRequestsPerSecond * options.share,
-    // Stripe's default for one named operation; elsewhere (an emulator) there is none.
-    perEndpoint: options.ownBase
-      ? Math.min(25, options.maxRequestsPerSecond) * options.share
-      : options.maxRequestsPerSecond,
+    // Stripe's default for one named operation is 25, a quarter of the account's.
+    perEndpoint:
+      Math.min(options.maxRequestsPerSecond, Math.max(25, options.maxRequestsPerSecond / 4)) * options.share,
     now: options.now,
     random: options.random,
   });
@@ -101,11 +100,12 @@ export function createApi(
 
   async function once(path: string, get: GetOptions, priority: () => number): Promise<StripeObject> {
     await gate.enter(get.endpoint, priority);
+    const startedAt = options.now();
     requests += 1;
     hooks.onRead(get.purpose);
     try {
       const body = (await stripe.rawRequest('GET', path)) as StripeObject;
-      limiter.succeeded(get.endpoint);
+      limiter.succeeded(get.endpoint, startedAt);
       successes += 1;
       trouble = undefined;
       hooks.onAccepted();
@@ -114,7 +114,7 @@ export function createApi(
       const problem = toProblem(error, signal.aborted);
       if (problem.kind === 'limited') {
         limited += 1;
-        limiter.limited(get.endpoint, problem.limitReason ?? 'unknown', problem.retryAfterMs);
+        limiter.limited(get.endpoint, startedAt, problem.limitReason ?? 'unknown', problem.retryAfterMs);
       }
       // 403, 404, 429 and other 4xx are answers to a key that Stripe knows.
       if (problem.kind === 'refused') hooks.onRefused();

@@ -24,77 +24,100 @@ export interface Limiter {
   wait(endpoint: string): number;
   /** Counts a request that starts now. */
   take(endpoint: string): void;
-  /** A request came back well. */
-  succeeded(endpoint: string): void;
+  /** A request that started at `startedAt` came back well. */
+  succeeded(endpoint: string, startedAt: number): void;
   /** A request was refused; `retryAfterMs` is what Stripe asked for, if it did. */
-  limited(endpoint: string, reason: LimitReason, retryAfterMs: number | undefined): void;
+  limited(endpoint: string, startedAt: number, reason: LimitReason, retryAfterMs: number | undefined): void;
   /** Requests per second that the account's bucket allows at present. */
   readonly rate: number;
   /** How many of one endpoint may be in flight at once. */
   concurrency(endpoint: string): number;
 }
 
-/** How much time's worth of requests may start at once after a pause: timers are not exact. */
-const BURST_MS = 60;
-/** One cut per this time: a burst of 429s is one message, not many. */
-const CUT_EVERY_MS = 1_000;
+/** How much time's worth of requests may start at once after a pause: parsing and writing take their turns. */
+const BURST_MS = 150;
+/** How far back is looked when a limit is met for the first time. */
+const FIRST_LIMIT_MS = 5_000;
+/** Doubling takes so many times as long as an answer: what is on its way when a limit is met stays in proportion. */
+const LATENCIES_TO_DOUBLE = 6;
+const MIN_LATENCY_MS = 100;
+/** The account's rate begins no higher, where the ceiling does not tell what is allowed. */
+const FIRST_RATE = 100;
+/** The same for an endpoint: Stripe's default. */
+const FIRST_ENDPOINT_RATE = 25;
 
 interface Bucket {
   rate: number;
   readonly ceiling: number;
-  /** Where the last cut happened: below it growing is quick, near it slow. */
+  /** What is allowed, by the last cut: below it growing is quick, near it slow. */
   known: number;
   next: number;
   pausedUntil: number;
-  lastCut: number;
+  lastCut: number | undefined;
+  readonly began: number;
   lastGrowth: number;
   concurrency: number;
-  /** When the answers of the last second came. */
-  readonly answered: number[];
+  /** When answers came: since the beginning until the first cut, then of the last second. */
+  readonly passed: number[];
 }
 
 /** Makes a limiter; it has no timers of its own. */
 export function createLimiter(options: LimiterOptions): Limiter {
   const { now } = options;
-  const bucket = (ceiling: number): Bucket => ({
-    // Other software of the account shares the limit: begin at half and see.
-    rate: Math.max(ceiling / 2, Math.min(ceiling, 5)),
+  const bucket = (ceiling: number, first: number): Bucket => ({
+    rate: Math.min(ceiling, Math.max(first, 5)),
     ceiling,
     known: ceiling,
     next: 0,
     pausedUntil: 0,
-    lastCut: -Infinity,
+    lastCut: undefined,
+    began: now(),
     lastGrowth: now(),
     concurrency: 16,
-    answered: [],
+    passed: [],
   });
-  const account = bucket(options.perSecond);
+  // Other software of the account shares the limit: begin at half and see.
+  const account = bucket(options.perSecond, Math.min(options.perSecond / 2, FIRST_RATE));
   const endpoints = new Map<string, Bucket>();
   const of = (endpoint: string): Bucket => {
     let found = endpoints.get(endpoint);
-    if (found === undefined) endpoints.set(endpoint, (found = bucket(options.perEndpoint)));
+    if (found === undefined)
+      endpoints.set(
+        endpoint,
+        (found = bucket(options.perEndpoint, Math.min(options.perEndpoint * 0.8, FIRST_ENDPOINT_RATE))),
+      );
     return found;
   };
 
-  function grow(bucket: Bucket, at: number): void {
+  function grow(bucket: Bucket, at: number, latency: number): void {
     const elapsed = Math.min(at - bucket.lastGrowth, 1_000);
-    if (elapsed < 100) return;
+    if (elapsed < 20) return;
     bucket.lastGrowth = at;
     if (bucket.rate >= bucket.ceiling) return;
     const quick = bucket.rate < bucket.known * 0.9;
-    // Quick: doubling in about a second. Slow: 1 % a second, so that a lower limit is met rarely.
-    const factor = quick ? 1 + 0.8 * (elapsed / 1_000) : 1 + 0.01 * (elapsed / 1_000);
-    bucket.rate = Math.min(bucket.ceiling, bucket.rate * factor + (quick ? 0.5 : 0));
+    // Near a known limit 1 % a second, so that it is met rarely; faster when it has not been met for long.
+    const calm = bucket.lastCut === undefined ? 0 : (at - bucket.lastCut) / 1_000;
+    const perSecond = Math.min(0.1, 0.01 * Math.max(1, calm / 20));
+    const factor = quick
+      ? 2 ** (elapsed / (LATENCIES_TO_DOUBLE * Math.max(latency, MIN_LATENCY_MS)))
+      : 1 + perSecond * (elapsed / 1_000);
+    bucket.rate = Math.min(bucket.ceiling, bucket.rate * factor);
     if (bucket.rate > bucket.known) bucket.known = bucket.rate;
   }
 
-  function cut(bucket: Bucket, at: number, retryAfterMs: number | undefined): void {
-    if (at - bucket.lastCut >= CUT_EVERY_MS) {
-      bucket.lastCut = at;
-      // What got through in the last second is what is allowed, however high the ceiling was.
-      const through = bucket.answered.filter((time) => time > at - 1_000).length;
-      bucket.known = Math.max(0.5, Math.min(bucket.rate * 0.95, Math.max(1, through)));
+  function cut(bucket: Bucket, at: number, startedAt: number, retryAfterMs: number | undefined): void {
+    // A burst of refusals is one message: requests that were on their way at the last cut tell nothing new.
+    if (bucket.lastCut === undefined || startedAt > bucket.lastCut) {
+      // Before the first refusal Stripe's bucket was full, which holds about a second's worth; later, what got through
+      // of late is what is allowed.
+      const through =
+        bucket.lastCut === undefined
+          ? (bucket.passed.length * 1_000) / (Math.min(at - bucket.began, FIRST_LIMIT_MS) + 1_000)
+          : bucket.passed.filter((time) => time > at - 1_000).length;
+      // Not below a quarter: little may have been asked for.
+      bucket.known = Math.max(0.5, Math.min(bucket.rate * 0.95, Math.max(bucket.rate / 4, through)));
       bucket.rate = Math.max(0.5, bucket.known / 2);
+      bucket.lastCut = at;
       bucket.lastGrowth = at;
     }
     const wait = retryAfterMs ?? 250 + options.random() * 250;
@@ -119,18 +142,20 @@ export function createLimiter(options: LimiterOptions): Limiter {
       advance(account, at);
       advance(of(endpoint), at);
     },
-    succeeded: (endpoint) => {
+    succeeded: (endpoint, startedAt) => {
       const at = now();
       for (const bucket of [account, of(endpoint)]) {
-        bucket.answered.push(at);
-        while ((bucket.answered[0] ?? at) < at - 1_000) bucket.answered.shift();
-        grow(bucket, at);
+        bucket.passed.push(at);
+        const from = bucket.lastCut === undefined ? at - FIRST_LIMIT_MS : at - 1_000;
+        while ((bucket.passed[0] ?? at) < from) bucket.passed.shift();
+        grow(bucket, at, at - startedAt);
       }
     },
-    limited: (endpoint, reason, retryAfterMs) => {
+    limited: (endpoint, startedAt, reason, retryAfterMs) => {
       const at = now();
       if (reason === 'lock') return;
-      if (reason === 'endpoint-rate' || reason === 'resource-specific') cut(of(endpoint), at, retryAfterMs);
+      if (reason === 'endpoint-rate' || reason === 'resource-specific')
+        cut(of(endpoint), at, startedAt, retryAfterMs);
       else if (reason === 'endpoint-concurrency') {
         const one = of(endpoint);
         one.concurrency = Math.max(1, Math.floor(one.concurrency / 2));
@@ -138,7 +163,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
       } else if (reason === 'global-concurrency') {
         for (const one of endpoints.values()) one.concurrency = Math.max(1, Math.floor(one.concurrency / 2));
         account.pausedUntil = Math.max(account.pausedUntil, at + (retryAfterMs ?? 250));
-      } else cut(account, at, retryAfterMs);
+      } else cut(account, at, startedAt, retryAfterMs);
     },
     get rate() {
       return account.rate;
