@@ -21,6 +21,8 @@ const { values, positionals } = parseArgs({
   },
 });
 const root = fileURLToPath(new URL('../..', import.meta.url));
+/** As the first line of bin/tdog.js says. */
+const memory = '--max-semi-space-size=8';
 const folder = mkdtempSync(join(tmpdir(), 'bench-tdog-'));
 
 interface Case {
@@ -142,7 +144,11 @@ async function measure(one: Case): Promise<Measured> {
     const peakMb =
       one.search === true
         ? await run(
-            ['--conditions=@datasette-stripe/source', join(root, 'apps/container/src/children/engine.ts')],
+            [
+              memory,
+              '--conditions=@datasette-stripe/source',
+              join(root, 'apps/container/src/children/engine.ts'),
+            ],
             key,
             {
               sync: { stripe: { secretKey: key, apiBase: url }, file },
@@ -152,6 +158,7 @@ async function measure(one: Case): Promise<Measured> {
           )
         : await run(
             [
+              memory,
               join(root, 'packages/tdog/bin/tdog.js'),
               ...['--target', file, '--api-base', url, '--progress', 'none'],
               ...(one.flags ?? []),

@@ -204,7 +204,7 @@ function endRun(engine: Engine, run: number): void {
 function verdictHooks(
   options: ResolvedOptions,
   control: Control | undefined,
-): { onAccepted: () => void; onRefused: () => void } {
+): { onAccepted: (startedAt: number) => void; onRefused: () => void } {
   let told = -Infinity;
   let before: KeyVerdict | undefined;
   const tell = (verdict: KeyVerdict): void => {
@@ -219,7 +219,12 @@ function verdictHooks(
     told = at;
     options.onKeyVerdict?.(verdict, at);
   };
-  return { onAccepted: () => tell('live'), onRefused: () => tell('refused') };
+  return {
+    onAccepted: (startedAt) => {
+      if (control?.keyVerdict !== 'refused' || startedAt > (control.keyRefusedAt ?? -Infinity)) tell('live');
+    },
+    onRefused: () => tell('refused'),
+  };
 }
 
 function toSyncError(error: unknown, signal: AbortSignal | undefined): unknown {

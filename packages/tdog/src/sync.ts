@@ -16,6 +16,8 @@ export interface Control {
   phase: SyncPhase;
   keyVerdict: KeyVerdict | undefined;
   keyAcceptedAt: number | undefined;
+  /** When somebody else learned that the key is refused: answers to older requests say nothing about it. */
+  keyRefusedAt: number | undefined;
   lastPollAt: number | undefined;
   pollIntervalMs: number;
   trouble: string | undefined;
@@ -40,6 +42,7 @@ export function createSync(options: SyncOptions): Sync {
     phase: 'idle',
     keyVerdict: undefined,
     keyAcceptedAt: undefined,
+    keyRefusedAt: undefined,
     lastPollAt: undefined,
     pollIntervalMs: resolved.pollIntervalMs ?? 1_000,
     trouble: undefined,
@@ -70,6 +73,7 @@ export function createSync(options: SyncOptions): Sync {
     },
     keyRefused: () => {
       control.keyVerdict = 'refused';
+      control.keyRefusedAt = resolved.now();
       control.wake();
     },
     keyAccepted: () => {

@@ -115,6 +115,8 @@ async function downloadTable(engine: Engine, table: string, plans: readonly List
         saved: saved[plan.key],
         bulk,
         priority,
+        // The end of the longest list is the end of the download: nothing that can be done before is left for after.
+        onNearEnd: () => indexTables(engine, withChildren(engine, table)),
         save: (walk, page) => {
           saved[plan.key] = walk;
           const row = state.progress(table);
@@ -147,14 +149,28 @@ export async function joinAll(engine: Engine): Promise<void> {
   }
 }
 
-/** Indexes, then `done`: from here on the table can be queried at full speed. */
-async function finishTable(engine: Engine, name: string): Promise<void> {
-  const table = engine.store.model.tables.get(name);
-  if (table !== undefined) {
+/** A table and those whose rows come inline with its own. */
+function withChildren(engine: Engine, name: string): readonly string[] {
+  const lists = engine.store.model.tables.get(name)?.lists ?? [];
+  return [name, ...lists.flatMap((list) => list.childTables)];
+}
+
+/** Makes the indexes that are missing, in short transactions between which the rest of the process lives. */
+async function indexTables(engine: Engine, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const table = engine.store.model.tables.get(name);
+    if (table === undefined) continue;
     for (const create of indexesOf(engine.store.db, table)) {
       await engine.commit(create);
       await nextTurn();
     }
+  }
+}
+
+/** Indexes, then `done`: from here on the table can be queried at full speed. */
+async function finishTable(engine: Engine, name: string): Promise<void> {
+  if (engine.store.model.tables.has(name)) {
+    await indexTables(engine, [name]);
     engine.options.onTableDone?.(engine.store.db, name);
   }
   await engine.commit(() => markDone(engine, name));

@@ -35,14 +35,19 @@ export interface WalkOptions {
   readonly save: (saved: SavedWalk, page: { readonly objects: number; readonly share: number }) => void;
   /** The table was empty when the download began. */
   readonly bulk: boolean;
+  /** Called once, when few pages are left: the time for what need not wait for the last one. */
+  readonly onNearEnd: () => Promise<void>;
   /** Base priority; among equals the list with the most left goes first. */
   readonly priority: number;
 }
 
 /** A list that has not begun goes before those with less to come than this. */
 const UNKNOWN_PAGES = 200;
+/** Part of the pages that is behind when {@link WalkOptions.onNearEnd} is called, and the shortest list for which it is. */
+const NEAR_END = 0.93;
+const MIN_PAGES_NEAR_END = 50;
 /** Windows of one list that are walked at once. */
-const MAX_WINDOWS = 12;
+const MAX_WINDOWS = 15;
 /** Tries of one page before the page is made smaller, and before the table is given up for now. */
 const TRIES_FULL = 4;
 const TRIES_SMALL = 6;
@@ -69,6 +74,7 @@ class Walk {
   readonly #endpoint: string;
   #failure: Error | undefined;
   #stampSeen = false;
+  #nearEnd = false;
 
   constructor(engine: Engine, plan: ListPlan, options: WalkOptions) {
     this.#engine = engine;
@@ -158,7 +164,16 @@ class Walk {
       this.#started = true;
       this.#fillSlots();
       if (noted?.finished === true) return;
+      if (!this.#nearEnd && this.#plan.windows && this.#isNearEnd()) {
+        this.#nearEnd = true;
+        await this.#options.onNearEnd();
+      }
     }
+  }
+
+  #isNearEnd(): boolean {
+    const share = this.#windows.share();
+    return share > NEAR_END && this.#windows.remaining() > MIN_PAGES_NEAR_END * (1 - share);
   }
 
   #fillSlots(): void {

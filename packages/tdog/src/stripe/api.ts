@@ -50,7 +50,8 @@ export interface Api {
 /** Callbacks of {@link createApi}. */
 export interface ApiHooks {
   readonly onRead: (purpose: Purpose) => void;
-  readonly onAccepted: () => void;
+  /** Stripe answered a request that started then. */
+  readonly onAccepted: (startedAt: number) => void;
   readonly onRefused: () => void;
 }
 
@@ -108,7 +109,7 @@ export function createApi(
       limiter.succeeded(get.endpoint, startedAt);
       successes += 1;
       trouble = undefined;
-      hooks.onAccepted();
+      hooks.onAccepted(startedAt);
       return body;
     } catch (error) {
       const problem = toProblem(error, signal.aborted);
@@ -118,7 +119,7 @@ export function createApi(
       }
       // 403, 404, 429 and other 4xx are answers to a key that Stripe knows.
       if (problem.kind === 'refused') hooks.onRefused();
-      else if (problem.status !== undefined && problem.status < 500) hooks.onAccepted();
+      else if (problem.status !== undefined && problem.status < 500) hooks.onAccepted(startedAt);
       throw problem;
     } finally {
       gate.leave(get.endpoint);

@@ -35,7 +35,7 @@ export interface Limiter {
 }
 
 /** How much time's worth of requests may start at once after a pause: parsing and writing take their turns. */
-const BURST_MS = 150;
+const BURST_MS = 250;
 /** How far back is looked when a limit is met for the first time. */
 const FIRST_LIMIT_MS = 5_000;
 /** Doubling takes so many times as long as an answer: what is on its way when a limit is met stays in proportion. */
