@@ -27,7 +27,14 @@ const shared = new Set(['prices', 'products', 'coupons', 'promotion_codes', 'tax
  */
 export function multiply(file: string, times: number): void {
   const db = new DatabaseSync(file, { enableForeignKeyConstraints: false });
-  db.exec('PRAGMA synchronous = OFF; PRAGMA cache_size = -400000');
+  // Rows are only added: a rollback journal holds next to nothing, a write-ahead log would hold them all once more.
+  db.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF; PRAGMA cache_size = -400000');
+  const indexes = db
+    .prepare("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    .all()
+    .filter((row) => multiplied.includes(String(row['tbl_name'])));
+  // An index is made in one go in a fraction of the time that rows in no order take to find their places in it.
+  for (const row of indexes) db.exec(`DROP INDEX "${String(row['name'])}"`);
   for (const table of multiplied) {
     const references = new Map(
       db
@@ -57,6 +64,7 @@ export function multiply(file: string, times: number): void {
       DROP TABLE original;
       COMMIT;`);
   }
-  db.exec('PRAGMA wal_checkpoint(TRUNCATE); ANALYZE');
+  for (const row of indexes) db.exec(String(row['sql']));
+  db.exec('PRAGMA journal_mode = WAL');
   db.close();
 }

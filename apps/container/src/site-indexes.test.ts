@@ -27,3 +27,25 @@ test('makes the indexes of the tables that are finished, and leaves out what doe
   expect(leftOut).toEqual([indexes[1]?.sql, indexes[1]?.sql]);
   database.close();
 });
+
+test('an index that an earlier version made in another form is made anew, one that is not wanted goes', () => {
+  const database = new DatabaseSync(':memory:');
+  database.exec(`CREATE TABLE charges (created TEXT, status TEXT);
+    CREATE INDEX site_a ON charges (created);
+    CREATE INDEX site_old ON charges (status);
+    CREATE INDEX sites_own ON charges (status)`);
+  const sql = 'CREATE INDEX IF NOT EXISTS site_a ON charges (created, status);';
+  const names = (): unknown[] =>
+    database
+      .prepare("SELECT name, sql, rootpage FROM sqlite_master WHERE type = 'index' ORDER BY name")
+      .all();
+  createSiteIndexes(database, [{ table: 'charges', sql }], ['charges'], () => undefined);
+  const made = names();
+  expect(made).toMatchObject([
+    { name: 'site_a', sql: 'CREATE INDEX site_a ON charges (created, status)' },
+    { name: 'sites_own' },
+  ]);
+  createSiteIndexes(database, [{ table: 'charges', sql }], ['charges'], () => undefined);
+  expect(names()).toEqual(made);
+  database.close();
+});

@@ -21,7 +21,7 @@ export function readSiteIndexes(
 }
 
 /**
- * Makes the indexes of these tables. Without one everything works, only slower: an index over a column that the
+ * Makes the indexes of these tables, and drops those of an earlier version (all names begin `site_`). Without one everything works, only slower: an index over a column that the
  * table does not have is left out.
  *
  * @param onLeftOut - Called with the index and the reason.
@@ -32,6 +32,16 @@ export function createSiteIndexes(
   tables: readonly string[],
   onLeftOut: (index: SiteIndex, error: unknown) => void,
 ): void {
+  const wanted = new Set(indexes.map(({ sql }) => sql.replace('IF NOT EXISTS ', '').replace(/;$/, '')));
+  const there = database
+    .prepare(
+      "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND name LIKE 'site\\_%' ESCAPE '\\'",
+    )
+    .all();
+  for (const { name, tbl_name: table, sql } of there) {
+    if (tables.includes(String(table)) && !wanted.has(String(sql)))
+      database.exec(`DROP INDEX "${String(name)}"`);
+  }
   for (const index of indexes) {
     if (!tables.includes(index.table)) continue;
     try {

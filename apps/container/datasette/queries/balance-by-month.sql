@@ -5,10 +5,8 @@
 -- param: tz = UTC
 -- param: until = now
 -- param: currency = each
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select m.month, t.currency, t.reporting_category, count(*) as transactions, money(sum(t.amount), t.currency) as gross,
   money(-sum(t.fee), t.currency) as fees, money(sum(t.net), t.currency) as net
 from months m cross join balance_transactions t on t.created >= m.begin and t.created < m.finish

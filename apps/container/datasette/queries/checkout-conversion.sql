@@ -4,10 +4,8 @@
 -- param: months = 12
 -- param: tz = UTC
 -- param: until = now
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select m.month, s.mode, count(*) as sessions, count(*) filter (where s.status = 'complete') as complete,
   count(*) filter (where s.status = 'expired') as expired, round(100.0 * count(*) filter (where s.status = 'complete') / count(*), 1) as percent
 from months m join checkout_sessions s on s.created >= m.begin and s.created < m.finish

@@ -4,12 +4,10 @@
 -- param: months = 12
 -- param: tz = UTC
 -- param: until = now
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select m.month, count(*) as customers,
-  count(*) filter (where exists (select 1 from charges c where c.customer = cu.id and c.status = 'succeeded')) as have_paid
+  count(*) filter (where exists (select 1 from charges c where c.customer = cu.id and +c.status = 'succeeded')) as have_paid
 from months m cross join customers cu on cu.created >= m.begin and cu.created < m.finish
 group by m.month
 order by m.month

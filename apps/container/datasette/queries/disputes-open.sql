@@ -6,6 +6,6 @@ select d.id, d.created, d.amount, d.currency, d.reason, d.status, datetime(d.evi
 from disputes d
 left join charges c on c.id = d.charge
 left join customers cu on cu.id = c.customer
-where d.status in ('needs_response', 'warning_needs_response', 'under_review', 'warning_under_review')
+where d.status in ('needs_response', 'warning_needs_response')
 order by due
 limit 1000

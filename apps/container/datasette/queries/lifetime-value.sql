@@ -5,15 +5,13 @@
 -- param: tz = UTC
 -- param: until = now
 -- param: currency = each
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 , paid as (
   select m.month, cu.id as customer, c.currency, sum(c.amount_captured - c.amount_refunded) as paid
   from months m cross join customers cu on cu.created >= m.begin and cu.created < m.finish
   cross join charges c on c.customer = cu.id
-  where c.status = 'succeeded' and (:currency = '' or c.currency = :currency)
+  where +c.status = 'succeeded' and (:currency = '' or c.currency = :currency)
   group by 1, 2, 3
 )
 select month, currency, count(*) as paying_customers, money(sum(paid), currency) as paid, money(avg(paid), currency) as average

@@ -10,13 +10,10 @@ with listed as (
   where automatic = 1
 )
 select l.id, l.created, l.currency, money(l.amount, l.currency) as paid_out, l.status,
-  (select count(*) from balance_transactions t where t.available_on > l.before and t.available_on <= l.created
-    and t.currency = l.currency and t.type <> 'payout') as transactions,
-  money((select coalesce(sum(t.net), 0) from balance_transactions t where t.available_on > l.before and t.available_on <= l.created
-    and t.currency = l.currency and t.type <> 'payout'), l.currency) as became_available,
-  money(l.amount - (select coalesce(sum(t.net), 0) from balance_transactions t where t.available_on > l.before and t.available_on <= l.created
-    and t.currency = l.currency and t.type <> 'payout'), l.currency) as difference
+  count(t.net) as transactions, money(coalesce(sum(t.net), 0), l.currency) as became_available,
+  money(l.amount - coalesce(sum(t.net), 0), l.currency) as difference
 from listed l
+left join balance_transactions t on t.available_on > l.before and t.available_on <= l.created and +t.currency = l.currency and t.type <> 'payout'
 where l.created >= coalesce(nullif(:since, ''), datetime('now', '-180 days')) and (:currency = '' or l.currency = :currency)
+group by l.id
 order by l.created desc
-limit 200

@@ -11,4 +11,3 @@ select t.id, t.created, t.available_on, t.reporting_category, t.amount, t.fee, t
 from chosen c join balance_transactions t on t.available_on > c.before and t.available_on <= c.created
 where t.currency = c.currency and t.type <> 'payout'
 order by t.available_on
-limit 5000

@@ -5,10 +5,8 @@
 -- param: tz = UTC
 -- param: until = now
 -- param: currency = each
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select m.month, p.currency, count(*) as payouts, money(coalesce(sum(p.amount) filter (where p.status not in ('failed', 'canceled')), 0), p.currency) as paid_out,
   money(coalesce(sum(p.amount) filter (where p.status in ('failed', 'canceled')), 0), p.currency) as failed
 from months m cross join payouts p on p.created >= m.begin and p.created < m.finish

@@ -5,10 +5,8 @@
 -- param: tz = UTC
 -- param: until = now
 -- param: currency = each
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 , taken as (
   select m.month, c.currency, sum(c.amount_captured) as amount, count(*) as payments
   from months m cross join charges c on c.created >= m.begin and c.created < m.finish
@@ -18,8 +16,13 @@ with months as (
   from months m cross join refunds r on r.created >= m.begin and r.created < m.finish
   where r.status not in ('failed', 'canceled') group by 1, 2
 )
-select t.month, t.currency, coalesce(g.refunds, 0) as refunds, money(coalesce(g.amount, 0), t.currency) as refunded,
-  money(t.amount, t.currency) as taken, round(100.0 * coalesce(g.amount, 0) / nullif(t.amount, 0), 2) as refunded_percent
-from taken t left join given g on g.month = t.month and g.currency = t.currency
-where (:currency = '' or t.currency = :currency)
-order by t.month, t.currency
+, either as (
+  select month, currency from taken union select month, currency from given
+)
+select e.month, e.currency, coalesce(g.refunds, 0) as refunds, money(coalesce(g.amount, 0), e.currency) as refunded,
+  money(coalesce(t.amount, 0), e.currency) as taken, round(100.0 * coalesce(g.amount, 0) / nullif(t.amount, 0), 2) as refunded_percent
+from either e
+left join taken t on t.month = e.month and t.currency = e.currency
+left join given g on g.month = e.month and g.currency = e.currency
+where (:currency = '' or e.currency = :currency)
+order by e.month, e.currency

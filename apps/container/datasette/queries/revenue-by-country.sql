@@ -5,10 +5,8 @@
 -- param: tz = UTC
 -- param: until = now
 -- param: currency = each
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select coalesce(c.payment_method_details ->> '$.card.country', c.billing_details ->> '$.address.country', '?') as country,
   c.currency, count(*) as payments, money(sum(c.amount_captured), c.currency) as taken
 from (select min(begin) as begin, max(finish) as finish from months) m

@@ -5,10 +5,8 @@
 -- param: tz = UTC
 -- param: until = now
 -- param: currency = each
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select m.month, c.currency,
   money(coalesce(sum(c.amount_captured) filter (where c.invoice is not null), 0), c.currency) as invoiced,
   money(coalesce(sum(c.amount_captured) filter (where c.invoice is null), 0), c.currency) as one_off,

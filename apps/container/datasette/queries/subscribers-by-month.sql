@@ -4,16 +4,12 @@
 -- param: months = 12
 -- param: tz = UTC
 -- param: until = now
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select m.month,
-  (select count(*) from subscriptions s where s.created < m.instant and (s.ended_at is null or s.ended_at >= m.instant)
-    and s.status not in ('incomplete', 'incomplete_expired')) as running,
-  (select count(*) from subscriptions s where s.created >= m.begin and s.created < m.finish
-    and s.status not in ('incomplete', 'incomplete_expired')) as began,
-  (select count(*) from subscriptions s where s.ended_at >= m.begin and s.ended_at < m.finish
-    and s.status not in ('incomplete', 'incomplete_expired')) as ended
-from months m
+  count(*) filter (where s.created < m.instant and (s.ended_at is null or s.ended_at >= m.instant)) as running,
+  count(*) filter (where s.created >= m.begin and s.created < m.finish) as began,
+  count(*) filter (where s.ended_at >= m.begin and s.ended_at < m.finish) as ended
+from months m left join subscriptions s on +s.status not in ('incomplete', 'incomplete_expired')
+group by m.month
 order by m.month

@@ -1,14 +1,12 @@
 -- title: Tax by country and rate
 -- group: Tax
--- description: Tax of paid invoices by the customer's country and the tax rate: the basis of returns.
+-- description: Tax of paid invoices by the customer's country and the tax rate: the basis of returns. Credit notes are not taken off.
 -- param: months = 3
 -- param: tz = UTC
 -- param: until = now
 -- param: currency = each
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select coalesce(i.customer_address ->> 'country', '?') as country, i.customer_address ->> 'state' as state,
   coalesce(t.value ->> '$.tax_rate_details.tax_rate', t.value ->> 'tax_rate') as tax_rate, i.currency, count(distinct i.id) as invoices,
   money(sum(t.value ->> 'taxable_amount'), i.currency) as taxable, money(sum(t.value ->> 'amount'), i.currency) as tax

@@ -5,10 +5,8 @@
 -- param: tz = UTC
 -- param: until = now
 -- param: currency = each
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select m.month, i.currency, count(*) as invoices, money(sum(i.total), i.currency) as total,
   money(sum(coalesce(i.tax, 0)), i.currency) as tax, money(sum(i.total - coalesce(i.tax, 0)), i.currency) as without_tax
 from months m cross join invoices i on i.created >= m.begin and i.created < m.finish

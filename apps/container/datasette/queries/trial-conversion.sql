@@ -4,10 +4,8 @@
 -- param: months = 12
 -- param: tz = UTC
 -- param: until = now
-with months as (
-  select value ->> 0 as month, value ->> 1 as begin, value ->> 2 as finish, value ->> 3 as instant
-  from json_each(months(:tz, :months, :until))
-)
+with
+-- include: months
 select m.month, count(*) as trials,
   count(*) filter (where exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) as converted,
   count(*) filter (where not exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) as not_converted,

@@ -34,7 +34,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number: a column of the first row that fits the currency (`last`: of the last one)."""
+    """One number: a column of the first row that fits the currency (`last`: of the row of the month that runs)."""
 
     label: str
     query: str
@@ -130,7 +130,7 @@ BOARDS = (
             Figure("Subscribers", "mrr-movements", "customers", "", last=True),
             Figure("New this month", "mrr-movements", "new_customers", "", last=True),
             Figure("Lost this month", "mrr-movements", "lost_customers", "", last=True),
-            Figure("Trials converted", "trial-conversion", "percent", "%", last=True),
+            Figure("Trials converted this month", "trial-conversion", "percent", "%", last=True),
         ),
         panels=(
             Panel("Running subscriptions", "subscribers-by-month", "At the end of each month, every currency", "lines",

@@ -237,8 +237,12 @@ async def figure_of(db, figure, arguments, currency):
     try:
         rows = await answers_of(db).of(figure.query, arguments)
         rows = [row for row in rows if row.get("currency", currency) == currency]
+        if figure.last:
+            # Of the month that runs, or nothing: another month's figure would be taken for it.
+            month = periods("month", arguments.get("tz"), 1, arguments.get("until"))[0][0]
+            rows = [row for row in rows if row["month"] == month]
         if rows:
-            value = rows[-1 if figure.last else 0][figure.column]
+            value = rows[0][figure.column]
     except Exception:  # shown as unknown; the panel of the same query says why
         value = None
     return {

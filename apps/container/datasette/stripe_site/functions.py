@@ -29,6 +29,18 @@ def money_text(amount, currency):
     return format_money(round(float(amount)), currency)
 
 
+def discounted(amount, discounts, months):
+    """
+    `discounted(1000, '[[1, 10, null], [2, null, 300]]', 1)` -> 600.0: what is left of a monthly amount after discounts, each
+    a place in the order, and a percentage or an amount that is taken off once in so many months. Never less than nothing.
+    """
+    if amount is None or discounts == "[]":
+        return amount
+    for _, percent, off in sorted(json.loads(discounts), key=lambda discount: discount[0] or 0):
+        amount = amount * (100 - (percent or 0)) / 100 - (off or 0) / months
+    return max(amount, 0)
+
+
 def zone_of(name: str) -> "ZoneInfo":
     """The time zone of that name."""
     try:
@@ -100,6 +112,7 @@ def prepare_connection(conn, database):
     for name, arguments, function in (
         ("money", 2, money),
         ("money_text", 2, money_text),
+        ("discounted", 3, discounted),
         ("months", 3, months),
         ("days", 3, days),
     ):

@@ -10,6 +10,9 @@ from .database import NAME
 
 FOLDER = Path(__file__).parent.parent / "queries"
 HEAD = re.compile(r"^-- (\w+): (.*)$")
+# A part of the SQL that several queries share: it stands once in queries/shared and is shown whole in each of them.
+INCLUDE = re.compile(r"^-- include: ([\w-]+)$", re.MULTILINE)
+LIMIT = re.compile(r"\blimit (\d+)$")
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,15 @@ class SavedQuery:
     sql: str
     #: Named parameters of the SQL and the values they have when nobody gives one.
     params: "dict[str, str]"
+    #: Rows at which a list is cut, None if it has all.
+    limit: "int | None" = None
 
 
 def parse(name: str, text: str) -> SavedQuery:
     """`-- title: …`, `-- group: …`, `-- description: …` and `-- param: name = default`, then the SQL."""
     head: "dict[str, str]" = {}
     params: "dict[str, str]" = {}
-    lines = text.splitlines()
+    lines = text.strip().splitlines()
     for number, line in enumerate(lines):
         match = HEAD.match(line)
         if not match:
@@ -41,9 +46,16 @@ def parse(name: str, text: str) -> SavedQuery:
             params[param.strip()] = default.strip()
         else:
             head[key] = f"{head[key]} {value}" if key in head else value
-    return SavedQuery(
-        name, head["title"], head.get("description", ""), head.get("group", "Other"), "\n".join(lines).strip(), params
-    )
+    sql = INCLUDE.sub(lambda part: shared(part.group(1)), "\n".join(lines).strip())
+    cut = LIMIT.search(sql)
+    limit = int(cut.group(1)) if cut else None
+    description = head.get("description", "") + (f" At most {limit:,} rows." if limit else "")
+    return SavedQuery(name, head["title"], description.strip(), head.get("group", "Other"), sql, params, limit)
+
+
+def shared(name: str) -> str:
+    """A part of the SQL of several queries."""
+    return (FOLDER / "shared" / f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
 def load(folder: Path = FOLDER) -> "dict[str, SavedQuery]":
