@@ -16,7 +16,7 @@ import { createTally } from './counters.ts';
 import { createExchange } from './exchange.ts';
 import { createGuesses } from './guesses.ts';
 import { createClientResolver } from './http/client-address.ts';
-import { sendReply, sendReplyToSocket } from './http/reply.ts';
+import { hasBody, sendReply, sendReplyToSocket } from './http/reply.ts';
 import { createInspector } from './inspect.ts';
 import { resolveOptions, type AuthProxy, type AuthProxyOptions } from './options.ts';
 import { createSessions } from './sessions.ts';
@@ -24,6 +24,12 @@ import type { Refusal, Visit } from './visit.ts';
 import { createOpenWebsockets } from './websockets.ts';
 
 const COOKIE_RENEWAL_MS = 86_400_000;
+const NOT_BY_LINK: Refusal = {
+  outcome: 'refused',
+  status: 401,
+  reason: 'A link does not open this page',
+  authError: true,
+};
 
 /**
  * Makes an authenticating reverse proxy.
@@ -68,7 +74,6 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
   const links = authenticators.find(isShareLinks);
   const ownPages = createBrowserRoutes({ ...options, admitter, sessions, replies, tally, arrivals, links });
   const ownPaths = new Set(options.allowAnyone ? [] : [`${basePath}/sign-in`, `${basePath}/sign-out`]);
-  // A link's holder gets no further than its page, so never here.
   const ownPathsInside = new Set(
     links === undefined || options.allowAnyone ? [] : [`${basePath}/links`, `${basePath}/links/revoke`],
   );
@@ -132,8 +137,13 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
     const decide = (refused: Refusal | undefined): MaybePromise<void> => {
       if (res.destroyed) return;
       if (refused !== undefined) return refuse(req, res, visit, refused);
+      if (ownPathsInside.has(visit.target.path)) {
+        // Also when somebody made a link to the page of links: it names all the others.
+        if (visit.identity?.restricted === true) return refuse(req, res, visit, NOT_BY_LINK);
+        renewCookies(res, visit);
+        return showOwnPage(req, res, visit);
+      }
       renewCookies(res, visit);
-      if (ownPathsInside.has(visit.target.path)) return showOwnPage(req, res, visit);
       enter(visit);
     };
     const refused = admit(req, visit);
@@ -174,6 +184,10 @@ export function createAuthProxy(given: AuthProxyOptions): AuthProxy {
           status: 400,
           reason: 'Only websocket upgrades are possible here.',
         });
+      }
+      // Sent on without it, the body would be looked for in the next request on the upstream's connection.
+      if (hasBody(req)) {
+        return stop({ outcome: 'malformed', status: 400, reason: 'A websocket upgrade has no body.' });
       }
       const refused = visit.open ? undefined : await admit(req, visit);
       if (socket.destroyed) return;

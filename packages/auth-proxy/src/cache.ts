@@ -33,6 +33,7 @@ interface Entry {
 // What an entry costs besides its body: name, headers, Map slots.
 const ENTRY_OVERHEAD_BYTES = 1_024;
 const BYPASS = /no-cache|no-store/i;
+const NOT_FOR_ALL = /no-cache|no-store|private/i;
 // Answers that differ by anything but these must not be shared.
 const HARMLESS_VARY = /^(?:\s*(?:accept|accept-encoding|cookie|authorization)\s*(?:,|$))*$/i;
 
@@ -105,7 +106,7 @@ export function createCache(options: Required<CacheOptions>, ownCookies: Readonl
     mayKeep: ({ statusCode, headers }) =>
       statusCode === 200 &&
       headers['set-cookie'] === undefined &&
-      !BYPASS.test(headers['cache-control'] ?? '') &&
+      !NOT_FOR_ALL.test(headers['cache-control'] ?? '') &&
       HARMLESS_VARY.test(headers.vary ?? '') &&
       Number(headers['content-length'] ?? 0) <= maxEntryBytes,
     keep: (key, response) => {

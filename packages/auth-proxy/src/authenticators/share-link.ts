@@ -56,7 +56,10 @@ export interface ShareLinkAuthenticator extends Authenticator {
 const MAX_AHEAD_MS = 366 * 86_400_000;
 const MAX_LINKS = 10_000;
 // Leafing through and sorting the linked rows; nothing that could widen what is shown (`_where` runs SQL).
-const FREE_PARAMETERS = new Set(['_next', '_sort', '_sort_desc', '_size']);
+const FREE_PARAMETERS = new Set(['_next', '_size']);
+const SORTING = new Set(['_sort', '_sort_desc']);
+// With these a link shows some columns only, and sorting by another would tell it: its value stands in `_next`.
+const CHOOSES_COLUMNS = new Set(['_col', '_nocol']);
 
 /**
  * Lets in whoever holds a link that the owner signed: to that path and query, and nothing else.
@@ -166,7 +169,9 @@ function opens(link: ShareLink, { method, target }: Attempt, assets: readonly st
   // Paths are compared as written: another spelling of the same path stays closed.
   if (asked.path !== shared.path) return false;
   const fixed = new Set(shared.pairs.map(([name]) => name));
-  const wanted = asked.pairs.filter(([name]) => fixed.has(name) || !FREE_PARAMETERS.has(name));
+  const maySort = shared.pairs.every(([name]) => !CHOOSES_COLUMNS.has(name));
+  const isFree = (name: string): boolean => FREE_PARAMETERS.has(name) || (maySort && SORTING.has(name));
+  const wanted = asked.pairs.filter(([name]) => fixed.has(name) || !isFree(name));
   return canonical(wanted) === canonical(shared.pairs);
 }
 

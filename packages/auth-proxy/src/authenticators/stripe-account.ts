@@ -54,6 +54,9 @@ const MAX_SAMPLES = 4;
 // Permissions of a restricted key seldom change; whether it is live is asked far more often.
 const PERMISSIONS_EVERY_MS = 600_000;
 
+// So long after an answer that told nothing no unknown key is asked about.
+const REST_MS = 5_000;
+
 /** What is known of one teammate's key. The key itself stays in memory only, to ask again with it. */
 interface Member {
   readonly key: string;
@@ -80,9 +83,15 @@ export function stripeAccount(options: StripeAccountOptions): StripeAccountAuthe
   const members = new Map<string, Member>();
   const stop = new AbortController();
 
-  const ask = (key: string, path: string): Promise<StripeAnswer> => {
+  let restUntil = 0;
+
+  const ask = async (key: string, path: string): Promise<StripeAnswer> => {
     onAsk?.();
-    return askStripe({ apiBase, key, path, timeoutMs, fetch: fetchFn, signal: stop.signal });
+    const answer = await askStripe({ apiBase, key, path, timeoutMs, fetch: fetchFn, signal: stop.signal });
+    if (answer.state === 'unknown' || (answer.state === 'live' && answer.status === 429)) {
+      restUntil = now() + REST_MS;
+    }
+    return answer;
   };
   const examine = async (fingerprint: string, member: Member): Promise<void> => {
     const { key } = member;
@@ -153,6 +162,10 @@ export function stripeAccount(options: StripeAccountOptions): StripeAccountAuthe
       }
       const fingerprint = createHmac('sha256', hmacKey).update(key).digest('base64url');
       const known = members.get(fingerprint);
+      // Guesses that Stripe cannot answer are given back, so they must not reach it one by one.
+      if (known?.goodAt === undefined && now() < restUntil) {
+        return unavailable('The key cannot be checked at present: Stripe is not reachable or asks to wait');
+      }
       if (known?.goodAt === undefined && !(await attempt.spendGuess())) return { outcome: 'limited' };
       return current(fingerprint, known ?? remember(fingerprint, key));
     },

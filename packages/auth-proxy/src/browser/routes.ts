@@ -17,6 +17,8 @@ import type { Replies } from './replies.ts';
 import { clearCookie, sessionCookie, sessionCookieName } from './session-cookie.ts';
 import { signInPage } from './sign-in-page.ts';
 
+const FORM_MS = 20_000;
+
 /** What the sign-in and sign-out pages need. */
 export interface BrowserRoutesParts {
   readonly siteName: string;
@@ -116,7 +118,13 @@ export function createBrowserRoutes(parts: BrowserRoutesParts): BrowserRoutes {
   }
   return (req, res) =>
     new Promise((resolve, reject) => {
-      res.once('close', () => resolve(undefined));
+      // A form that comes in byte by byte would hold its connection for days.
+      const late = setTimeout(() => req.destroy(), FORM_MS).unref();
+      req.once('end', () => clearTimeout(late));
+      res.once('close', () => {
+        clearTimeout(late);
+        resolve(undefined);
+      });
       // The router needs nothing of express's own request and response.
       router(req as Request, res as Response, (error?: unknown) => {
         if (error === undefined || error === null) return resolve('This page takes GET and POST only.');

@@ -35,7 +35,8 @@ export function sendReply(req: IncomingMessage, res: ServerResponse, reply: Repl
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
-function hasBody(req: IncomingMessage): boolean {
+/** Whether the request says that a body follows. */
+export function hasBody(req: IncomingMessage): boolean {
   const length = req.headers['content-length'];
   return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
