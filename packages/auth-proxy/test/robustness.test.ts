@@ -2,6 +2,7 @@ import { createServer, request, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { fromFunction } from '../src/index.ts';
 import { basic, listen, openDoor, raw, send, TOKEN, until, upstreamServer } from './kit.ts';
 
 const right = basic(TOKEN);
@@ -43,6 +44,31 @@ describe('what ended other proxies', () => {
       socket.on('error', () => {});
     }
     expect((await send(url, { headers: right })).status).toBe(200);
+  });
+
+  test('a client that resets while its upgrade is being decided on ends nothing', async () => {
+    const upstream = await upstreamServer();
+    const decisions: (() => void)[] = [];
+    const slow = fromFunction({
+      name: 'slow',
+      authenticate: () => new Promise((resolve) => decisions.push(() => resolve('ada'))),
+    });
+    const { port, url, server } = await openDoor({
+      upstream: upstream.url,
+      authenticators: [slow],
+      openPaths: [{ path: '/open' }],
+    });
+    const gone: boolean[] = [];
+    server.on('upgrade', (_req, socket) => socket.once('close', () => gone.push(true)));
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(`GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${auth}\r\n`);
+    await until(() => decisions.length === 1, 'the credentials are looked at');
+    socket.resetAndDestroy();
+    await until(() => gone.length === 1, 'the door sees the reset');
+    decisions[0]?.();
+    expect((await send(url, { path: '/open' })).status).toBe(200);
+    expect(upstream.seen.map((one) => one.url)).toEqual(['/open']);
   });
 
   test('http-proxy GHSA-6x33-pw7p-hmpq: a refused request with a long body is answered', async () => {
