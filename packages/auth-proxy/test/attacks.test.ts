@@ -157,7 +157,7 @@ describe('the cache', () => {
 
   test('cannot be made to take one user for another by what stands in a label or a header', async () => {
     const upstream = await upstreamServer((req, res) => {
-      res.end(`for ${req.headers['x-forwarded-user']} as ${req.headers.accept}`);
+      res.end(`for ${String(req.headers['x-forwarded-user'])} as ${req.headers.accept}`);
     });
     const users = fromFunction({
       name: 'users',

@@ -23,6 +23,7 @@ async function newPage(
   if (browser === undefined) throw new Error('no browser');
   const context = await browser.newContext(options);
   onTestFinished(() => context.close());
+  context.setDefaultTimeout(90_000);
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('console', (message) => {
@@ -229,6 +230,6 @@ describe.skipIf(DATASETTE === undefined || CHROMIUM === undefined)('in Chromium'
       res.setHeader('content-type', 'text/html');
       res.end('<h1>Here I am</h1>');
     }, upstream.slice('unix:'.length));
-    await page.getByText('Here I am').waitFor({ timeout: 30_000 });
+    await page.getByText('Here I am').waitFor();
   }, 180_000);
 });

@@ -125,7 +125,7 @@ export function raw(
     });
     socket.on('error', done);
     socket.on('close', done);
-    socket.setTimeout(20_000, done);
+    socket.setTimeout(60_000, done);
     if (thenEnd) socket.end(bytes);
     else socket.write(bytes);
   });
@@ -170,7 +170,7 @@ export function send(
 
 /** Waits for a condition, with a generous deadline: the machine may be busy. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 60_000;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`Waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

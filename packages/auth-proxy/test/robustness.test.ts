@@ -346,9 +346,9 @@ test('a stream may be silent for longer than the time limit once its answer has 
   const upstream = await upstreamServer((_req, res) => {
     res.writeHead(200, { 'content-type': 'text/event-stream' });
     res.write('data: 1\n\n');
-    setTimeout(() => res.end('data: 2\n\n'), 400);
+    setTimeout(() => res.end('data: 2\n\n'), 3_000);
   });
-  const { url } = await openDoor({ upstream: upstream.url, timeouts: { upstreamMs: 100 } });
+  const { url } = await openDoor({ upstream: upstream.url, timeouts: { upstreamMs: 1_000 } });
   expect((await send(url, { headers: right })).body).toBe('data: 1\n\ndata: 2\n\n');
 });
 
