@@ -1,13 +1,43 @@
 """The start page, and the few facts that its script keeps up to date."""
 
+import asyncio
+
 from datasette import Response, hookimpl
 
-from .boards import BOARDS
+from .boards import BOARDS, Figure
+from .dashboards import currencies, figure_of
 from .database import NAME, mirror
 from .page import origin, status_json
 from .queries import QUERIES
 from .status import status_of
 from .tables import GROUPS, TABLES
+
+
+# What most people come to look at. Shown in the account's main currency.
+FIGURES = (
+    Figure("MRR now", "mrr-now", "mrr"),
+    Figure("Subscribers", "mrr-now", "customers", ""),
+    Figure("Net this month", "revenue-by-month", "net", last=True),
+    Figure("Success rate this month", "payments-by-month", "success_percent", "%", last=True),
+)
+# The page does not wait longer for them. What is computed is kept, so the next visit has them.
+FIGURES_SECONDS = 0.2
+
+
+async def figures(db):
+    """The figures, or none when they take too long or there is nothing yet to compute them from."""
+
+    async def all_of_them():
+        known = await currencies(db)
+        if not known:
+            return []
+        found = await asyncio.gather(*(figure_of(db, figure, {"currency": known[0]}, known[0]) for figure in FIGURES))
+        return [figure for figure in found if figure["text"] != "–"]
+
+    try:
+        return await asyncio.wait_for(all_of_them(), FIGURES_SECONDS)
+    except asyncio.TimeoutError:
+        return []
 
 
 def grouped_tables(names, counts):
@@ -63,6 +93,7 @@ async def start(request, datasette):
                 "groups": grouped_tables(set(names), counts),
                 "queries": grouped_queries(),
                 "dashboards": BOARDS,
+                "figures": await figures(db),
                 "origin": origin(request),
                 "size": db.size,
                 "metadata": datasette.metadata(),

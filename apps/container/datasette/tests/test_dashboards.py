@@ -132,6 +132,29 @@ def test_marks_are_escaped():
     assert "<script>" not in svg and "a&lt;b" in svg and "/x?a=1&amp;b=2" in svg
 
 
+def test_the_start_page_shows_what_is_known_and_waits_for_nothing(site, monkeypatch):
+    import asyncio
+    import re
+
+    from stripe_site import start
+
+    def shown(page):
+        return re.findall(r'<a class="figure" href="([^"]+)">([^<]+)</a>', page)
+
+    monkeypatch.setattr(start, "FIGURES_SECONDS", 60)
+    found = shown(site.html("/"))
+    # The account's last payments are months ago: what this month does not have is left out.
+    assert {"/stripe/mrr-now"} <= {href.split("?")[0] for href, _ in found} <= {"/stripe/" + figure.query for figure in start.FIGURES}
+    assert all(site.get(href.replace("&amp;", "&")).status_code == 200 for href, _ in found)
+
+    async def never(*_):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(start, "FIGURES_SECONDS", 0.01)
+    monkeypatch.setattr(start, "currencies", never)
+    assert shown(site.html("/")) == []
+
+
 def test_queries_are_asked_once_while_the_data_stays(site):
     from stripe_site.dashboards import answers_of
     from stripe_site.database import mirror
