@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest';
-import { row, test } from '../support/browse.ts';
+import { test } from '../support/browse.ts';
+import { row } from '../support/site.ts';
 
 describe('SQL', () => {
   test('is written in the editor, run by Shift+Enter, and the link keeps it', async ({ page }) => {
@@ -28,7 +29,7 @@ describe('SQL', () => {
 
   test('that takes too long is stopped, with advice', async ({ page }) => {
     const endless = 'with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n';
-    const answer = await page.goto(`/stripe?sql=${encodeURIComponent(endless)}`);
+    const answer = await page.goto(`/stripe?_timelimit=500&sql=${encodeURIComponent(endless)}`);
     expect(answer?.status()).toBe(400);
     await page.getByRole('heading', { name: 'This query took too long' }).waitFor();
     expect(await page.locator('main pre').innerText()).toBe(endless);

@@ -2,7 +2,8 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { GraphQLClient, gql } from 'graphql-request';
 import { describe, expect, inject } from 'vitest';
 import { basic } from '../support/app.ts';
-import { row, rows, test, type Site } from '../support/browse.ts';
+import { test } from '../support/browse.ts';
+import { row, rows, type Site } from '../support/site.ts';
 
 /** An agent's session with the site, ended with the test. */
 async function agent({ url, key }: Site): Promise<Client & AsyncDisposable> {

@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect } from 'vitest';
-import { row, test, type Site } from '../support/browse.ts';
+import { test } from '../support/browse.ts';
+import { row, type Site } from '../support/site.ts';
 
 async function signIn(page: Page, key: string): Promise<void> {
   await page.locator('input[type=password]').fill(key);

@@ -1,15 +1,7 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { expect, inject, test as base } from 'vitest';
-import { basic } from './app.ts';
 import { startChromium } from './chromium.ts';
-
-type Row = Readonly<Record<string, string>>;
-
-/** A site under test and its key. */
-export interface Site {
-  readonly url: string;
-  readonly key: string;
-}
+import type { Site } from './site.ts';
 
 /** What browser specs get. */
 interface Fixtures {
@@ -101,20 +93,4 @@ function listen(page: Page, complaints: string[]): void {
     if (message.type() === 'error' && !/status of 4\d\d/.test(message.text()))
       complaints.push(message.text());
   });
-}
-
-/** Rows of a query, asked without a browser. */
-export async function rows({ url, key }: Site, query: string): Promise<readonly Row[]> {
-  const response = await fetch(`${url}/stripe.json?_shape=array&sql=${encodeURIComponent(query)}`, {
-    headers: { authorization: basic(key) },
-  });
-  if (!response.ok) throw new Error(`${query}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as Row[];
-}
-
-/** The first row of a query; a spec that needs one fails without. */
-export async function row(site: Site, query: string): Promise<Row> {
-  const [first] = await rows(site, query);
-  if (first === undefined) throw new Error(`no row: ${query}`);
-  return first;
 }

@@ -1,14 +1,15 @@
-import { row, type Site } from './browse.ts';
+import { row, type Site } from './site.ts';
 
 /** Every kind of page, for what is to be true of each; `{name}` stands for an id of {@link ids}. */
 export const pages = {
   start: '/',
   'tables and SQL': '/stripe',
-  'table of customers': '/stripe/customers?_size=20',
-  'table with groups': '/stripe/charges?_facet=status&_facet=currency&_size=20',
-  'table with a filter': '/stripe/invoices?status=paid&_size=10',
-  'table with all columns': '/stripe/invoices?_columns=all&_size=5',
-  'table of events': '/stripe/events?_size=20',
+  'table of customers': '/stripe/customers?_size=5',
+  'table of charges': '/stripe/charges?_size=20',
+  'table with groups': '/stripe/charges?_facet=status&_facet=currency&_size=5',
+  'table with a filter': '/stripe/invoices?status=paid&_size=5',
+  'table with all columns': '/stripe/invoices?_columns=all&_size=3',
+  'table of events': '/stripe/events?_size=5',
   'table without a row': '/stripe/charges?status=nothing',
   customer: '/stripe/customers/{customer}',
   invoice: '/stripe/invoices/{invoice}',
@@ -25,7 +26,7 @@ export const pages = {
   payments: '/-/dashboards/payments',
   receivables: '/-/dashboards/receivables',
   balance: '/-/dashboards/balance',
-  tax: '/-/dashboards/tax',
+  tax: '/-/dashboards/tax?currency=eur',
   'dashboard of a time without data': '/-/dashboards/revenue?until=2001-01-01',
   'saved query': '/stripe/top-customers',
   'saved query with many parameters': '/stripe/mrr-movements?months=3',
@@ -42,6 +43,9 @@ export const pages = {
   'sign out': '/tdog/sign-out',
 } as const;
 
+/** A kind of page. */
+export type PageName = keyof typeof pages;
+
 const ids: Readonly<Record<string, string>> = {
   customer:
     'select customer as id from invoices where customer is not null group by 1 order by count(*) desc limit 1',
@@ -54,7 +58,7 @@ const ids: Readonly<Record<string, string>> = {
 };
 
 /** The address of a page, its ids filled in from the data. */
-export async function addressOf(site: Site, name: keyof typeof pages): Promise<string> {
+export async function addressOf(site: Site, name: PageName): Promise<string> {
   const path: string = pages[name];
   const wanted = /\{(\w+)\}/.exec(path)?.[1];
   const query = wanted === undefined ? undefined : ids[wanted];
