@@ -90,7 +90,8 @@ export async function claimFile(
     );
   if (storedId !== '' && account.id !== '' && storedId !== account.id)
     throw other(`account ${storedId}, and the key is of ${account.id}`);
-  if (account.id === '' && !(await holdsOurObjects(db, api)))
+  // One of the two has no name: what the file holds must tell.
+  if ((account.id === '' || storedId === '') && !(await holdsOurObjects(db, api)))
     throw other('objects that this key cannot find');
   db.prepare(
     'UPDATE td_metadata SET cli_version = ?, stripe_version = ?, stripe_account_id = ?, stripe_account = ? WHERE id = 1',

@@ -49,20 +49,35 @@ export interface Counters {
 /** SQLite's result codes for a full disk, a failed write and a busy file. */
 const WAIT_FOR: ReadonlySet<number> = new Set([5, 6, 10, 13, 14]);
 
+/** What {@link createCommit} needs beside the store. */
+export interface CommitHooks {
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  readonly onTrouble: (trouble: string | undefined) => void;
+  /** Runs in each transaction, last. */
+  readonly also: () => void;
+  /** What is remembered of a transaction in memory stands or falls with it. */
+  readonly settle: (committed: boolean) => void;
+}
+
 /** See {@link Engine.commit}. */
 export function createCommit(
   store: Store,
-  signal: AbortSignal,
-  logger: Logger,
-  onTrouble: (trouble: string | undefined) => void,
+  { signal, logger, onTrouble, also, settle }: CommitHooks,
 ): Engine['commit'] {
   return async (work, onRollback) => {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const result = store.transaction(work);
+        const result = store.transaction(() => {
+          const done = work();
+          also();
+          return done;
+        });
+        settle(true);
         if (attempt > 1) onTrouble(undefined);
         return result;
       } catch (error) {
+        settle(false);
         onRollback?.();
         const code = (error as { errcode?: unknown }).errcode;
         if (typeof code !== 'number' || !WAIT_FOR.has(code & 0xff)) throw error;

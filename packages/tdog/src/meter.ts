@@ -1,17 +1,26 @@
 import { writeHeartbeat } from './connect.ts';
 import type { Engine } from './engine.ts';
 import { noteCurrent } from './events/poll.ts';
+import type { State } from './sqlite/state.ts';
 import type { Purpose } from './stripe/api.ts';
 
-/** Counts reads in memory and writes them to td_requests now and then. */
+/** Counts reads; each transaction writes what was counted since the last one to td_requests. */
 export interface Meter {
   count(purpose: Purpose): void;
-  /** Writes what was counted; call in a transaction. */
-  flush(engine: Engine): void;
-  /** The heartbeat: everything up to now is applied. Call in a transaction. */
-  beat(engine: Engine): void;
+  /** Writes what was counted; call in a transaction, and {@link Meter.settle} after it. */
+  flush(state: State): void;
+  /** The transaction that wrote it has ended: what was rolled back is counted still. */
+  settle(committed: boolean): void;
+  /** The heartbeat: everything that happened up to `asOf` is applied. Call in a transaction. */
+  beat(engine: Engine, asOf: number): void;
   /** Whether the last heartbeat is so old that a new one is due although nothing happened. */
   due(): boolean;
+}
+
+interface Read {
+  readonly day: string;
+  readonly purpose: Purpose;
+  readonly count: number;
 }
 
 /** An idle file is written at most this often. */
@@ -19,22 +28,30 @@ const IDLE_BEAT_MS = 10_000;
 
 /** Makes the meter of one run. */
 export function createMeter(now: () => number): Meter {
-  const reads = new Map<Purpose, number>();
+  // By the day that the read was made on: a transaction may end on the next one.
+  const reads = new Map<string, Read>();
+  const written: Read[] = [];
   let last = -Infinity;
-  const flush = (engine: Engine): void => {
-    const day = new Date(now()).toISOString().slice(0, 10);
-    for (const [purpose, count] of reads) engine.state.addReads(day, purpose, count);
-    reads.clear();
+  const add = (day: string, purpose: Purpose, count: number): void => {
+    const key = `${day} ${purpose}`;
+    reads.set(key, { day, purpose, count: (reads.get(key)?.count ?? 0) + count });
   };
   return {
-    count: (purpose) => {
-      reads.set(purpose, (reads.get(purpose) ?? 0) + 1);
+    count: (purpose) => add(new Date(now()).toISOString().slice(0, 10), purpose, 1),
+    flush: (state) => {
+      if (reads.size === 0) return;
+      for (const read of reads.values()) {
+        state.addReads(read.day, read.purpose, read.count);
+        written.push(read);
+      }
+      reads.clear();
     },
-    flush,
-    beat: (engine) => {
+    settle: (committed) => {
+      for (const read of written.splice(0)) if (!committed) add(read.day, read.purpose, read.count);
+    },
+    beat: (engine, asOf) => {
       last = now();
-      flush(engine);
-      noteCurrent(engine, last);
+      if (engine.state.get('events') !== 'forbidden') noteCurrent(engine, asOf);
       writeHeartbeat(engine.store.db, last);
     },
     due: () => now() - last >= IDLE_BEAT_MS,

@@ -2,7 +2,6 @@ import { ALL_TABLES, createModel } from './model/table-model.ts';
 import { claimFile, connect } from './connect.ts';
 import { createCommit, type Engine } from './engine.ts';
 import { downloadLists, downloadRest, joinAll } from './download/download.ts';
-import { workTodo } from './download/todo.ts';
 import { SyncError } from './errors.ts';
 import { pollEvents, readOverlap } from './events/poll.ts';
 import { createTouched } from './events/touched.ts';
@@ -80,7 +79,7 @@ export async function withEngine<T>(
       return await use(engine, meter);
     } finally {
       // Also after an abort: what was read is counted.
-      tryOnce(() => engine.store.transaction(() => meter.flush(engine)));
+      tryOnce(() => engine.store.transaction(() => meter.flush(engine.state)));
     }
   } catch (error) {
     throw toSyncError(error, signal);
@@ -127,6 +126,7 @@ async function prepare(
   const state = createState(db, options.now);
   const store = createStore(db, model, options.now);
   options.onSchema?.(db, [...model.tables.keys()]);
+  const touched = createTouched();
   const engine: Engine = {
     options,
     api,
@@ -135,19 +135,26 @@ async function prepare(
     logger: options.logger,
     signal,
     account,
-    touched: createTouched(),
+    touched,
     unreadable: new Set(),
     specs: new Map(
       ALL_TABLES.filter((table) => names.includes(table.table)).map((table) => [table.table, table]),
     ),
-    commit: createCommit(store, signal, options.logger, (trouble) => {
-      if (control !== undefined) control.trouble = trouble;
+    commit: createCommit(store, {
+      signal,
+      logger: options.logger,
+      onTrouble: (trouble) => {
+        if (control !== undefined) control.trouble = trouble;
+      },
+      also: () => meter.flush(state),
+      settle: (committed) => {
+        touched.settle(committed);
+        meter.settle(committed);
+      },
     }),
     counters: { objects: 0, events: 0 },
   };
   await engine.commit(() => {
-    meter.flush(engine);
-    // New tables, or a permission that was missing: what was skipped is tried again.
     if (made.length > 0) state.set('rest', undefined);
   });
   return engine;
@@ -156,30 +163,33 @@ async function prepare(
 async function work(engine: Engine, control: Control, meter: Meter): Promise<void> {
   const tables = [...engine.specs.keys()];
   const first = engine.state.get('rest') !== 'done';
-  const run = startRun(engine, first ? 'download' : 'apply_events');
+  const run = await engine.commit(() => startRun(engine, first ? 'download' : 'apply_events'));
   control.phase = 'downloading';
   const progress = reportProgress(engine);
+  let asOf: number;
   try {
     const downloaded = await downloadLists(engine, tables);
     if (downloaded) await joinAll(engine);
     control.phase = 'catching-up';
+    asOf = engine.options.now();
     await catchUp(engine);
-    if (engine.state.get('rest') !== 'done' || downloaded) await downloadRest(engine, tables);
-    else await workTodo(engine, 'fan-out');
-    if (first || downloaded) await catchUp(engine);
-    else await readTails(engine);
+    await downloadRest(engine, tables);
+    if (first || downloaded) {
+      asOf = engine.options.now();
+      await catchUp(engine);
+    } else await readTails(engine);
   } finally {
     progress.stop();
   }
   await engine.commit(() => {
-    meter.beat(engine);
+    meter.beat(engine, asOf);
     endRun(engine, run);
   });
   if (engine.options.watch) await watch(engine, control, meter);
 }
 
 async function catchUp(engine: Engine): Promise<void> {
-  const { tooFarBehind } = await pollEvents(engine);
+  const { tooFarBehind } = await pollEvents(engine, true);
   if (tooFarBehind) {
     await reconcile(engine);
     // What happened meanwhile.

@@ -8,6 +8,7 @@ import type { Meter } from './meter.ts';
 import { createProver } from './proof/prover.ts';
 import { reconcile } from './proof/reconcile.ts';
 import { readTails } from './proof/tails.ts';
+import type { StripeEvent } from './options.ts';
 import { ApiProblem } from './stripe/problem.ts';
 import type { Control } from './sync.ts';
 
@@ -17,6 +18,10 @@ const ALLOWANCE_EVERY_MS = 60_000;
 const REST_MS = 600_000;
 /** While resting: how often the clock is looked at, as it may jump (a machine that slept). */
 const REST_STEP_MS = 1_000;
+/** Where the key may not read events: how often that is asked again. */
+const ASK_AGAIN_MS = 600_000;
+/** How long after newer events a webhook's own still counts as fresh. */
+const FRESH_SECONDS = 60;
 /** How often lists without events are read again, at least this far apart. */
 const TAILS_EVERY_MS = 900_000;
 
@@ -29,10 +34,11 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
     now: options.now,
   });
   const overlap = createOverlapClock(options.now);
-  const prover = createProver(engine, () => meter.flush(engine));
+  const prover = createProver(engine);
   let allowance: Allowance = readAllowance(engine);
   let allowanceAt = options.now();
   let tailsAt = options.now();
+  let eventsAskedAt = options.now();
   control.phase = 'watching';
   while (!signal.aborted) {
     const begun = performance.now();
@@ -42,7 +48,11 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
       if (control.looked) clock.lively();
       control.looked = false;
       let events = await applyIncoming(engine, control);
-      const polled = await pollEvents(engine);
+      // Everything that happened before is in the poll's answer; what comes after it may take its time.
+      const asOf = options.now();
+      const askAgain = asOf - eventsAskedAt > ASK_AGAIN_MS;
+      if (askAgain) eventsAskedAt = asOf;
+      const polled = await pollEvents(engine, askAgain);
       events += polled.events;
       if (polled.tooFarBehind) await reconcile(engine);
       overlap.note(events);
@@ -56,7 +66,7 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
       }
       if (engine.state.todo().count() > 0)
         await workTodo(engine, 'fan-out', () => control.incoming.length > 0 || control.looked);
-      if (events > 0 || meter.due()) await engine.commit(() => meter.beat(engine));
+      if (events > 0 || meter.due()) await engine.commit(() => meter.beat(engine, asOf));
       if (options.now() - allowanceAt > ALLOWANCE_EVERY_MS) {
         allowance = readAllowance(engine);
         allowanceAt = options.now();
@@ -89,12 +99,22 @@ async function rest(engine: Engine, control: Control): Promise<void> {
 }
 
 async function applyIncoming(engine: Engine, control: Control): Promise<number> {
-  const events = control.incoming
-    .splice(0)
-    .filter((event) => isEvent(event) && event.livemode === engine.account.livemode);
+  const events = control.incoming.splice(0).filter((event) => isEvent(event) && isOurs(engine, event));
   if (events.length === 0) return 0;
   events.sort((a, b) => a.created - b.created);
-  return applyEvents(engine, events, { horizon: undefined });
+  const horizon = engine.state.get('horizon');
+  return applyEvents(engine, events, {
+    horizon: horizon === undefined ? undefined : Number(horizon) - FRESH_SECONDS,
+  });
+}
+
+/** A platform's endpoint gets the events of connected accounts too, and may get those of the other mode. */
+function isOurs(engine: Engine, event: StripeEvent): boolean {
+  const { account, context } = event as { readonly account?: unknown; readonly context?: unknown };
+  return (
+    event.livemode === engine.account.livemode &&
+    [account, context].every((id) => typeof id !== 'string' || id === engine.account.id)
+  );
 }
 
 /** Waits, unless somebody looks, a webhook comes or the engine stops. */

@@ -30,14 +30,21 @@ const asked = (path: string): number => kit.emulator.state.requests().get(`GET $
 
 /** Runs the background pass until `enough`, at most `steps` times. */
 async function prove(
-  options: { readonly ownBase: boolean; readonly steps: number; readonly tables: readonly string[] },
+  options: {
+    readonly ownBase: boolean;
+    readonly steps: number;
+    readonly tables: readonly string[];
+    readonly proofShare?: number;
+    readonly stepMs?: number;
+  },
   enough: () => boolean = () => false,
 ): Promise<void> {
-  const resolved = resolveOptions(kit.options({ now, tables: options.tables }));
-  await withEngine({ ...resolved, ownBase: options.ownBase }, undefined, async (engine, meter) => {
-    const prover = createProver(engine, () => meter.flush(engine));
+  const { proofShare = 0.05 } = options;
+  const resolved = resolveOptions(kit.options({ now, tables: options.tables, proofShare }));
+  await withEngine({ ...resolved, ownBase: options.ownBase }, undefined, async (engine) => {
+    const prover = createProver(engine);
     for (let step = 0; step < options.steps && !enough(); step += 1) {
-      ahead += 6_000;
+      ahead += options.stepMs ?? 6_000;
       await prover.step(readAllowance(engine), () => false);
     }
   });
@@ -91,6 +98,55 @@ test('the background pass stays within its part of the allowance, by day', async
   const perDay = (Math.max(10_000, charges * 500) * 0.05) / 30;
   expect(used.length).toBeGreaterThan(0);
   for (const day of used) expect(Number(day['reads'])).toBeLessThanOrEqual(Math.ceil(perDay));
+});
+
+/** The most that one day has used, and all days together. */
+function used(): { most: number; sum: number } {
+  const days = query(kit.path(), "SELECT reads FROM td_requests WHERE purpose = 'proof'").map((day) =>
+    Number(day['reads']),
+  );
+  return { most: Math.max(...days), sum: days.reduce((sum, reads) => sum + reads, 0) };
+}
+
+test('a window that is bigger than a day’s part is cut: no day is overrun, and all of it is compared', async () => {
+  kit = await createKit({ source: { synthetic: 3 }, now });
+  const [one] = all('customer') as [Stripe];
+  // An import: more in one month, day and hour than a day's part of the reads (16) can compare.
+  const hour = Date.UTC(2024, 4, 6, 7) / 1_000;
+  for (let i = 0; i < 2_000; i += 1)
+    kit.emulator.state.put({ ...one, id: `cus_import_${i}`, created: hour + i });
+  const tables = ['customers'];
+  await kit.run({ now, tables });
+  kit.emulator.state.put({ ...one, id: 'cus_import_1234', created: hour + 1_234, name: 'Drifted' });
+  await prove({ ownBase: true, steps: 200, tables, stepMs: 3_600_000 }, () => drifted() === 'Drifted');
+  expect(drifted()).toBe('Drifted');
+  expect(used().most).toBeLessThanOrEqual(17);
+  function drifted(): unknown {
+    return row(kit.path(), 'customers', 'cus_import_1234')?.['name'];
+  }
+});
+
+test('a list that cannot be cut waits until its reads are saved up; one that never fits holds up no other', async () => {
+  kit = await createKit({ source: { synthetic: 3 }, now });
+  const [one] = all('payment_method') as [Stripe];
+  for (let i = 0; i < 2_400; i += 1) kit.emulator.state.put({ ...one, id: `pm_many_${i}` });
+  const tables = ['payment_methods', 'customers'];
+  await kit.run({ now, tables });
+  const proven = (): unknown[] =>
+    query(kit.path(), 'SELECT DISTINCT "table" FROM td_proof ORDER BY 1').map((line) => line['table']);
+  // 16 reads a day: 25 pages are two days' part.
+  const from = ahead;
+  await prove({ ownBase: true, steps: 100, tables, stepMs: 3_600_000 }, () => proven().length === 2);
+  expect(proven()).toEqual(tables.toSorted());
+  const days = Math.ceil((ahead - from) / 86_400_000) + 1;
+  expect(used().sum).toBeLessThanOrEqual(17 * days);
+  const db = new DatabaseSync(kit.path());
+  db.exec('DELETE FROM td_proof; DELETE FROM td_requests');
+  db.close();
+  // 20 reads in 30 days: never.
+  await prove({ ownBase: true, steps: 200, tables, stepMs: 6 * 3_600_000, proofShare: 0.002 });
+  expect(proven()).toEqual(['customers']);
+  expect(used().sum).toBeLessThanOrEqual(40);
 });
 
 test('a balance transaction becomes available without any event', async () => {

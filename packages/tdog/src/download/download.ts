@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { Engine } from '../engine.ts';
+import { noteForbidden } from '../events/poll.ts';
 import { wakeLegacy } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
 import { checkpointBeside } from '../sqlite/checkpoint.ts';
@@ -48,10 +49,13 @@ export async function stampEvents(engine: Engine, purpose: 'download' | 'proof')
     );
     engine.state.set('stamped_ts', timestampMs(engine.options.now()));
     engine.state.set('stamped_ms', String(engine.options.now()));
+    // The cursor moves on; what the download may store is bounded by where it began.
+    engine.state.set('stamp_id', engine.state.get('cursor'));
+    engine.state.set('stamp_created', engine.state.get('horizon'));
   });
 }
 
-/** Downloads every list that is not finished. Returns whether there was anything to do. */
+/** Downloads every list that is not finished. Returns whether any was finished now. */
 export async function downloadLists(engine: Engine, tables: readonly string[]): Promise<boolean> {
   const { state } = engine;
   const todo = pending(engine, tables);
@@ -61,11 +65,8 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
       await stampEvents(engine, 'download');
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.kind !== 'forbidden') throw error;
-      engine.logger.warn(`the key may not read events: the mirror is as of its download; ${error.message}`);
-      await engine.commit(() => {
-        state.set('events', 'forbidden');
-        state.set('stamped_ts', timestampMs(engine.options.now()));
-      });
+      await noteForbidden(engine, error);
+      await engine.commit(() => state.set('stamped_ts', timestampMs(engine.options.now())));
     }
   }
   const first = [...todo].sort((a, b) => Number(USUALLY_LONG.has(b)) - Number(USUALLY_LONG.has(a)));
@@ -81,11 +82,15 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
     if (table.parentColumn !== undefined && table.spec.kind !== 'top')
       await engine.commit(() => createParentIndex(engine.store.db, table));
   const stopCheckpoints = checkpointBeside(engine.store.db, engine.options.file);
+  let finished: readonly boolean[];
   try {
-    await Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans)));
+    finished = await Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans)));
   } finally {
     await stopCheckpoints();
   }
+  if (!finished.includes(true)) return false;
+  // New rows may have children, and refer to what no list shows.
+  await engine.commit(() => state.set('rest', undefined));
   return true;
 }
 
@@ -94,11 +99,13 @@ function plansOf(engine: Engine, table: string): readonly ListPlan[] {
   return spec === undefined ? [] : listsOf(spec);
 }
 
-async function downloadTable(engine: Engine, table: string, plans: readonly ListPlan[]): Promise<void> {
+async function downloadTable(engine: Engine, table: string, plans: readonly ListPlan[]): Promise<boolean> {
   const { state } = engine;
-  if (plans.length === 0) return;
+  if (plans.length === 0) return false;
   const before = state.progress(table);
   const saved = parseSaved(before?.cursor ?? null);
+  // What was skipped is tried again: the permission may have been given meanwhile.
+  for (const [key, walk] of Object.entries(saved)) if (walk.done?.state === 'skipped') delete saved[key];
   // Rows that are there from an earlier download are compared, not just added to.
   const bulk = state.get(`filled:${table}`) === undefined;
   await engine.commit(() =>
@@ -137,8 +144,10 @@ async function downloadTable(engine: Engine, table: string, plans: readonly List
   if (worst !== undefined) {
     engine.logger.warn({ table, state: worst.state }, `${table}: ${worst.error ?? ''}`);
     await engine.commit(() => state.setProgress(table, { state: worst.state, error: worst.error ?? null }));
-    if (worst.state === 'failed') return;
-  } else await finishTable(engine, table);
+    return false;
+  }
+  await finishTable(engine, table);
+  return true;
 }
 
 /** Fills the columns that come from other rows, in short transactions between which the rest of the process lives. */
@@ -226,7 +235,7 @@ export async function downloadRest(engine: Engine, tables: readonly string[]): P
     await workTodo(engine, 'fan-out');
     await joinAll(engine);
     await engine.commit(() => state.set('rest', 'done'));
-  }
+  } else await workTodo(engine, 'fan-out');
   for (const table of pending(engine, tables)) {
     if (plansOf(engine, table).length > 0) continue;
     const reason = NOT_WALKED[table];
@@ -234,6 +243,6 @@ export async function downloadRest(engine: Engine, tables: readonly string[]): P
     const empty = engine.store.count(table) === 0;
     if (reason !== undefined && empty)
       await engine.commit(() => state.setProgress(table, { state: 'skipped', error: reason }));
-    else if (row?.state !== 'skipped') await finishTable(engine, table);
+    else if (row?.state !== 'skipped' || reason !== undefined) await finishTable(engine, table);
   }
 }

@@ -1,11 +1,11 @@
 import type { Engine } from '../engine.ts';
-import { remember } from '../events/touched.ts';
+import { takeAway } from '../events/deletion.ts';
 import { ALL_TABLES, type TableModel } from '../model/table-model.ts';
 import type { StripeObject } from '../model/values.ts';
 import { q } from '../sqlite/schema.ts';
 import type { TodoItem } from '../sqlite/state.ts';
 import { ApiProblem } from '../stripe/problem.ts';
-import type { Purpose } from '../stripe/api.ts';
+import type { Page, Purpose } from '../stripe/api.ts';
 import { CLOCK_LISTS, fanOutOf, remainderOf, type FanOut } from './lists.ts';
 import { flattenOne, flattenPage, writeFlat } from './write-page.ts';
 
@@ -258,14 +258,9 @@ async function workGet(engine: Engine, item: TodoItem, purpose: Purpose): Promis
     if (table !== undefined && object !== undefined) {
       if (!engine.touched.since(table.name, item.id, mark)) {
         writeFlat(engine, flattenOne(engine, table, object, true));
-        remember(engine, table.name, item.id);
+        engine.touched.add(table.name, item.id);
       }
-    } else if (table !== undefined && path !== undefined && !engine.store.remove(table, item.id))
-      engine.store.noteMissing(table.name, item.id, {
-        id: item.id,
-        object: table.spec.object,
-        deleted: true,
-      });
+    } else if (table !== undefined && path !== undefined) takeAway(engine, table, item.id);
     engine.state.todo().done(item);
   });
 }
@@ -277,26 +272,40 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
   const ids = new Set<string>();
   let whole = cursor === null;
   let start = engine.touched.mark();
+  const again = (): void => {
+    cursor = null;
+    whole = true;
+    ids.clear();
+    start = engine.touched.mark();
+  };
   for (let restarts = 0; ;) {
     const query = list.paged
       ? `limit=100${cursor === null ? '' : `&starting_after=${encodeURIComponent(cursor)}`}`
       : '';
     const path = query === '' ? base : `${base}${base.includes('?') ? '&' : '?'}${query}`;
     const get = { endpoint: `GET ${list.path.split('?')[0] ?? list.path}`, purpose, maxAttempts: TRIES };
-    const page =
-      list.single === true
-        ? { data: [await engine.api.get(path, get)], has_more: false }
-        : await engine.api.list(path, get);
+    let page: Page;
+    try {
+      page =
+        list.single === true
+          ? { data: [await engine.api.get(path, get)], has_more: false }
+          : await engine.api.list(path, get);
+    } catch (error) {
+      const gone = error instanceof ApiProblem && (error.kind === 'missing' || error.kind === 'rejected');
+      if (!gone || cursor === null) throw error;
+      // The child at the cursor is gone; whether the parent is too, the first page tells.
+      await engine.commit(() => todo.setCursor(item, null));
+      if ((restarts += 1) > MAX_RESTARTS) return;
+      again();
+      continue;
+    }
     const last = page.data.at(-1)?.['id'];
     const more = list.paged && page.has_more && typeof last === 'string';
     if (engine.touched.since(list.parentTable, item.id, start)) {
       // The parent changed while its list was read: from the top again; what keeps changing is left for later.
       await engine.commit(() => todo.setCursor(item, null));
       if ((restarts += 1) > MAX_RESTARTS) return;
-      cursor = null;
-      whole = true;
-      ids.clear();
-      start = engine.touched.mark();
+      again();
       continue;
     }
     for (const object of page.data) if (typeof object['id'] === 'string') ids.add(object['id']);
@@ -320,6 +329,8 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
             rows: row.rows + page.data.length,
             pages: row.pages + 1,
             requests: row.requests + 1,
+            // A permission that was missing has been given.
+            ...(row.state === 'skipped' ? { state: 'waiting', error: null } : {}),
           });
       }
       if (more) todo.setCursor(item, String(last));

@@ -1,5 +1,5 @@
 import type { Engine } from '../engine.ts';
-import { storeEvents } from '../events/store-events.ts';
+import { isStored, storeEvents } from '../events/store-events.ts';
 import type { StripeEvent } from '../options.ts';
 import type { StripeObject } from '../model/values.ts';
 import { ApiProblem } from '../stripe/problem.ts';
@@ -254,10 +254,12 @@ class Walk {
    * second the list's order tells, newest first.
    */
   #beforeStamp(events: readonly StripeEvent[]): readonly StripeEvent[] {
-    const stamp = Number(this.#engine.state.get('horizon') ?? '0');
-    const cursor = this.#engine.state.get('cursor');
+    const stamp = Number(this.#engine.state.get('stamp_created') ?? '0');
+    const stampId = this.#engine.state.get('stamp_id');
+    // A walk that goes on after a restart may have passed it before.
+    this.#stampSeen ||= stampId !== undefined && isStored(this.#engine, stampId);
     return events.filter((event) => {
-      if (event.id === cursor) this.#stampSeen = true;
+      if (event.id === stampId) this.#stampSeen = true;
       return event.created < stamp || (event.created === stamp && this.#stampSeen);
     });
   }

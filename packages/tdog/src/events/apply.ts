@@ -6,11 +6,11 @@ import type { TableModel } from '../model/table-model.ts';
 import { timestamp, type StripeObject } from '../model/values.ts';
 import type { StripeEvent } from '../options.ts';
 import { ApiProblem } from '../stripe/problem.ts';
-import { isDeletion } from './deletion.ts';
+import { isDeletion, takeAway } from './deletion.ts';
 import { noteHidden } from './hidden.ts';
 import { isOrderSure } from './order.ts';
 import { applyEffects, applyWithoutObject } from './effects.ts';
-import { isLegacy, objectIdOf, objectKindOf, storeEvents, wakeLegacy } from './store-events.ts';
+import { isLegacy, isStored, objectIdOf, objectKindOf, storeEvents, wakeLegacy } from './store-events.ts';
 
 /** Where a batch of events comes from. */
 export interface BatchSource {
@@ -41,7 +41,7 @@ export async function applyEvents(
   source: BatchSource,
 ): Promise<number> {
   const fresh = [...new Map(events.map((event) => [event.id, event])).values()].filter(
-    (event) => !isKnown(engine, event.id),
+    (event) => !isStored(engine, event.id),
   );
   if (fresh.length === 0) {
     if (source.also !== undefined) await engine.commit(source.also);
@@ -64,7 +64,7 @@ export async function applyEvents(
     for (const [event, decision] of decisions) {
       if (!stored.has(event.id)) continue;
       if (decision.kind === 'apply') written.push(...applyObject(engine, decision.table, event));
-      else if (decision.kind === 'delete') deleteRow(engine, decision.table, decision.id, event);
+      else if (decision.kind === 'delete') takeAway(engine, decision.table, decision.id, event.data.object);
       if (decision.kind === 'store') {
         if (objectIdOf(event) === undefined) applyWithoutObject(engine, event);
       } else applyEffects(engine, event, decision.kind === 'fetch');
@@ -75,10 +75,6 @@ export async function applyEvents(
   });
   engine.counters.events += fresh.length;
   return fresh.length;
-}
-
-function isKnown(engine: Engine, id: string): boolean {
-  return engine.store.db.prepare('SELECT 1 FROM events WHERE id = ?').get(id) !== undefined;
 }
 
 function decideAll(
@@ -208,11 +204,6 @@ function writeObject(engine: Engine, table: TableModel, object: StripeObject): r
   return flat.writes;
 }
 
-function deleteRow(engine: Engine, table: TableModel, id: string, event: StripeEvent): void {
-  engine.store.remove(table, id, event.data.object);
-  engine.touched.add(table.name, id);
-}
-
 interface Fetched {
   readonly table: TableModel;
   readonly id: string;
@@ -263,14 +254,9 @@ async function fetchOne(
 
 function writeFetched(engine: Engine, fetched: Fetched): readonly Write[] {
   const { table, id, result, event } = fetched;
-  if (result === 'missing') {
-    // A coupon that is deleted stays as a row: discounts refer to it.
-    if (table.name !== 'coupons' && !engine.store.remove(table, id))
-      engine.store.noteMissing(table.name, id, { id, object: table.spec.object, deleted: true });
-    return [];
-  }
-  if (result !== 'payload') return writeObject(engine, table, result);
-  if (!isDeletion(event)) return applyObject(engine, table, event);
-  engine.store.remove(table, id, event.data.object);
+  if (result === 'missing') takeAway(engine, table, id);
+  else if (result !== 'payload') return writeObject(engine, table, result);
+  else if (!isDeletion(event)) return applyObject(engine, table, event);
+  else takeAway(engine, table, id, event.data.object);
   return [];
 }

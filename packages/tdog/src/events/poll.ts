@@ -20,10 +20,19 @@ export interface PollResult {
   readonly tooFarBehind: boolean;
 }
 
-/** Reads and applies what is new since the cursor, oldest first; each page is committed with its cursor. */
-export async function pollEvents(engine: Engine): Promise<PollResult> {
+/**
+ * Reads and applies what is new since the cursor, oldest first; each page is committed with its cursor.
+ *
+ * @param askAgain - ask Stripe anew where the key could not read events
+ */
+export async function pollEvents(engine: Engine, askAgain = false): Promise<PollResult> {
   const { state } = engine;
-  if (state.get('events') === 'forbidden') return { events: 0, tooFarBehind: false };
+  if (state.get('events') === 'forbidden') {
+    if (!askAgain || !(await mayReadEvents(engine))) return { events: 0, tooFarBehind: false };
+    await engine.commit(() => state.set('events', undefined));
+    // Without a stamp from before the download, nobody knows what has happened since.
+    if (state.get('stamped_ms') === undefined) return { events: 0, tooFarBehind: true };
+  }
   // Also where Stripe still answers: what happened between the last poll and its oldest event would be missing.
   if (isTooOld(engine)) return { events: 0, tooFarBehind: true };
   let events = 0;
@@ -34,12 +43,13 @@ export async function pollEvents(engine: Engine): Promise<PollResult> {
     try {
       ({ page, more } = cursor === undefined ? await fromTheBeginning(engine) : await after(engine, cursor));
     } catch (error) {
-      if (
-        !(error instanceof ApiProblem) ||
-        (error.kind !== 'missing' && error.kind !== 'rejected') ||
-        cursor === undefined
-      )
-        throw error;
+      if (!(error instanceof ApiProblem)) throw error;
+      if (error.kind === 'forbidden') {
+        // The permission was taken away: the rest of the engine goes on.
+        await noteForbidden(engine, error);
+        return { events, tooFarBehind: false };
+      }
+      if ((error.kind !== 'missing' && error.kind !== 'rejected') || cursor === undefined) throw error;
       engine.logger.warn('stripe no longer knows the last event that was applied');
       // It should know it: the data was deleted at Stripe, without an event.
       if (!isForgotten(engine)) return { events, tooFarBehind: true };
@@ -59,6 +69,24 @@ export async function pollEvents(engine: Engine): Promise<PollResult> {
       },
     });
     if (!more) return { events, tooFarBehind: false };
+  }
+}
+
+/** Notes that the key may not read events. */
+export async function noteForbidden(engine: Engine, problem: ApiProblem): Promise<void> {
+  engine.logger.warn(
+    `the key may not read events: the mirror is as of its last comparison; ${problem.message}`,
+  );
+  await engine.commit(() => engine.state.set('events', 'forbidden'));
+}
+
+async function mayReadEvents(engine: Engine): Promise<boolean> {
+  try {
+    await engine.api.list('/v1/events?limit=1', { endpoint: 'GET /v1/events', purpose: 'poll' });
+    return true;
+  } catch (error) {
+    if (error instanceof ApiProblem && error.kind === 'forbidden') return false;
+    throw error;
   }
 }
 

@@ -59,6 +59,11 @@ export function storeEvents(engine: Engine, events: readonly StripeEvent[]): rea
   return fresh;
 }
 
+/** Whether an event is kept already. */
+export function isStored(engine: Engine, id: string): boolean {
+  return engine.store.db.prepare('SELECT 1 FROM events WHERE id = ?').get(id) !== undefined;
+}
+
 /** Whether an event's object is of an API that is gone. */
 export function isLegacy(event: StripeEvent): boolean {
   return LEGACY_KINDS.has(objectKindOf(event) ?? '');

@@ -1,10 +1,14 @@
-import type { Engine } from '../engine.ts';
-
-/** Remembers which rows were written lately, so that an answer that was asked for before does not set them back. */
+/**
+ * Remembers which rows were written lately, so that an answer that was asked for before does not set them back. A row
+ * counts as written when its transaction is: one that is rolled back and run again must find the same memory.
+ */
 export interface Touched {
   /** Take before a request is sent. */
   mark(): number;
+  /** Call inside the transaction that writes the row. */
   add(table: string, id: string): void;
+  /** The running transaction has ended. */
+  settle(committed: boolean): void;
   /** Whether the row was written after `mark`. */
   since(table: string, id: string, mark: number): boolean;
 }
@@ -16,23 +20,24 @@ const KEEP = 200_000;
 export function createTouched(): Touched {
   let sequence = 0;
   const last = new Map<string, number>();
+  const pending: string[] = [];
+  const remember = (key: string): void => {
+    sequence += 1;
+    last.delete(key);
+    last.set(key, sequence);
+    if (last.size > KEEP) {
+      const oldest = last.keys().next();
+      if (oldest.done !== true) last.delete(oldest.value);
+    }
+  };
   return {
     mark: () => sequence,
     add: (table, id) => {
-      const key = `${table} ${id}`;
-      sequence += 1;
-      last.delete(key);
-      last.set(key, sequence);
-      if (last.size > KEEP) {
-        const oldest = last.keys().next();
-        if (oldest.done !== true) last.delete(oldest.value);
-      }
+      pending.push(`${table} ${id}`);
+    },
+    settle: (committed) => {
+      for (const key of pending.splice(0)) if (committed) remember(key);
     },
     since: (table, id, mark) => (last.get(`${table} ${id}`) ?? -1) > mark,
   };
-}
-
-/** Notes a row as written now. */
-export function remember(engine: Engine, table: string, id: string): void {
-  engine.touched.add(table, id);
 }

@@ -2,6 +2,7 @@ import { retrieve, retrievePathOf } from '../download/todo.ts';
 import { listsOf, type ListPlan } from '../download/lists.ts';
 import { flattenOne, writeFlat } from '../download/write-page.ts';
 import type { Engine } from '../engine.ts';
+import { takeAway } from '../events/deletion.ts';
 import type { TableModel } from '../model/table-model.ts';
 import { timestamp } from '../model/values.ts';
 import { q } from '../sqlite/schema.ts';
@@ -39,6 +40,9 @@ export interface Comparison {
 const MAX_DELETIONS = 100;
 const MAX_DELETED_PART = 0.05;
 
+/** How often a list is read from the top because the object at its cursor is gone. */
+const MAX_RESTARTS = 5;
+
 /** Lists `range` of a table again, writes what differs, and asks by id for rows that the list does not show. */
 export async function compareTable(
   engine: Engine,
@@ -53,7 +57,17 @@ export async function compareTable(
   for (const plan of listsOf(table.spec)) await walkRange(engine, table, plan, range, options, seen, drift);
   const missing: string[] = [];
   const unlisted = storedIds(engine, table, range, startedAt).filter((id) => !seen.has(id));
-  for (const id of some(unlisted, options.maxAsked, engine.options.random)) {
+  const before = options.deletedBefore ?? 0;
+  const limit = Math.max(MAX_DELETIONS, (engine.store.count(table.name) + before) * MAX_DELETED_PART);
+  const isTooMuch = (): boolean =>
+    missing.length > 0 && missing.length + before > limit && !options.acceptDeletions;
+  const ask = [...some(unlisted, options.maxAsked, engine.options.random)];
+  for (let id = ask.shift(); id !== undefined; id = ask.shift()) {
+    // More questions would only cost reads: nothing will be deleted.
+    if (isTooMuch()) {
+      ask.unshift(id);
+      break;
+    }
     if (engine.touched.since(table.name, id, start)) continue;
     const path = retrievePathOf(table, id, rowOf(engine, table, id));
     if (path === undefined || table.spec.kind === 'singleton') continue;
@@ -65,21 +79,21 @@ export async function compareTable(
       if (changes > 0) drift.push(id);
     }
   }
-  const before = options.deletedBefore ?? 0;
-  const limit = Math.max(MAX_DELETIONS, (engine.store.count(table.name) + before) * MAX_DELETED_PART);
-  if (missing.length > 0 && missing.length + before > limit && !options.acceptDeletions) {
+  if (isTooMuch()) {
+    // Those that were not asked for any more are in no list either.
+    const held = [...missing, ...ask];
     engine.logger.error(
-      { table: table.name, rows: missing.length },
-      `${table.name}: Stripe no longer has ${missing.length} rows; nothing deleted. If that is right, run: tdog verify --accept-deletions`,
+      { table: table.name, rows: held.length },
+      `${table.name}: Stripe no longer lists ${held.length} rows and has none of the first ${missing.length}; nothing deleted. If that is right, run: tdog verify --accept-deletions`,
     );
-    await engine.commit(() => engine.state.set(`held:${table.name}`, String(missing.length)));
-    return { rows: seen.size, drift: [...drift, ...missing], heldBack: missing.length, deleted: 0 };
+    await engine.commit(() => engine.state.set(`held:${table.name}`, String(held.length)));
+    return { rows: seen.size, drift: [...drift, ...held], heldBack: held.length, deleted: 0 };
   }
-  // A coupon that is deleted stays as a row: discounts refer to it.
-  const gone = table.name === 'coupons' ? [] : missing;
-  if (gone.length > 0)
+  const gone: string[] = [];
+  if (missing.length > 0)
     await engine.commit(() => {
-      for (const id of gone) engine.store.remove(table, id);
+      gone.length = 0;
+      for (const id of missing) if (takeAway(engine, table, id)) gone.push(id);
       engine.state.set(`held:${table.name}`, undefined);
     });
   return { rows: seen.size, drift: [...drift, ...gone], heldBack: 0, deleted: gone.length };
@@ -103,6 +117,7 @@ async function walkRange(
 ): Promise<void> {
   let cursor: string | undefined;
   let expand = plan.expand.length > 0;
+  let restarts = 0;
   for (;;) {
     const query = [
       ...(plan.paged ? ['limit=100'] : []),
@@ -129,6 +144,12 @@ async function walkRange(
       if (!(error instanceof ApiProblem)) throw error;
       if (expand && (error.kind === 'forbidden' || error.kind === 'rejected')) {
         expand = false;
+        continue;
+      }
+      if (cursor !== undefined && (error.kind === 'missing' || error.kind === 'rejected')) {
+        // The object at the cursor is gone. From the top again: a comparison needs the whole list.
+        if ((restarts += 1) > MAX_RESTARTS) throw error;
+        cursor = undefined;
         continue;
       }
       if (plan.optional && (error.kind === 'rejected' || error.kind === 'no-endpoint')) return;

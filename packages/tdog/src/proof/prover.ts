@@ -2,6 +2,7 @@ import type { Allowance } from '../allowance.ts';
 import { listsOf } from '../download/lists.ts';
 import type { Engine } from '../engine.ts';
 import type { TableModel } from '../model/table-model.ts';
+import { timestamp } from '../model/values.ts';
 import { q } from '../sqlite/schema.ts';
 import { ApiProblem } from '../stripe/problem.ts';
 import { compareTable, createdColumn, type Range } from './compare.ts';
@@ -15,8 +16,14 @@ export interface Prover {
 
 /** Where nobody counts reads: one window in so many ms. */
 const PACE_MS = 5_000;
-/** Rows of one month above which its days are compared one by one. */
-const BIG_MONTH = 5_000;
+/** Rows of one window above which it is cut. */
+const BIG_WINDOW = 5_000;
+/** How much of 'YYYY-MM-DD HH:MM:SS' names a window: a month, a day, an hour, a minute, a second. */
+const LENGTHS = [7, 10, 13, 16, 19] as const;
+/** Seconds of a window that names so many parts beyond the month. */
+const SECONDS = [undefined, 86_400, 3_600, 60, 1] as const;
+const DAYS = 30;
+const DAY_MS = 86_400_000;
 /** Rows that no list shows and that are asked for by id in one window. */
 const MAX_ASKED = 25;
 /** How long a list of windows stays good. */
@@ -25,12 +32,23 @@ const PLAN_MS = 3_600_000;
 interface Work {
   readonly table: TableModel;
   readonly window: string;
-  readonly ranges: readonly Range[];
+  readonly range: Range;
   readonly pages: number;
 }
 
-/** Makes the prover of a watching engine; `flush` writes the counted reads to td_requests, in a transaction. */
-export function createProver(engine: Engine, flush: () => void): Prover {
+interface Counted {
+  readonly window: string;
+  readonly rows: number;
+}
+
+/** A window, and when it was last checked ('' = never). */
+interface Planned {
+  readonly work: Work;
+  readonly checkedTs: string;
+}
+
+/** Makes the prover of a watching engine. */
+export function createProver(engine: Engine): Prover {
   const { options, state } = engine;
   let queue: Work[] = [];
   let plannedAt = -Infinity;
@@ -42,9 +60,12 @@ export function createProver(engine: Engine, flush: () => void): Prover {
       if (options.proofShare === 0 || busy()) return;
       const now = options.now();
       if (!options.ownBase && now - last < PACE_MS) return;
+      const perDay = options.ownBase ? (allowance.total * options.proofShare) / DAYS : Infinity;
       if (queue.length === 0 && now - plannedAt > PLAN_MS / 60) {
-        queue = plan(engine);
+        const planned = plan(engine, perDay);
+        queue = planned.map(({ work }) => work);
         await engine.commit(() => {
+          noteProven(engine, planned);
           for (const table of engine.store.model.tables.values())
             if (state.get(`held:${table.name}`) === undefined) state.set(deletedKey(table), undefined);
         });
@@ -54,47 +75,39 @@ export function createProver(engine: Engine, flush: () => void): Prover {
       if (work === undefined) return;
       let maxAsked = MAX_ASKED;
       if (options.ownBase) {
-        await engine.commit(flush);
-        const today = new Date(now).toISOString().slice(0, 10);
-        const perDay = (allowance.total * options.proofShare) / 30;
-        const used = state.reads(today, 'proof');
-        // A window that is bigger than a day's part must have its turn too.
-        if (used > 0 && used + work.pages > perDay) return;
-        const since = new Date(now - 30 * 86_400_000).toISOString().slice(0, 10);
-        const left = allowance.total * options.proofShare - state.reads(since, 'proof') - work.pages;
+        // So that what was read so far is counted.
+        await engine.commit(() => undefined);
+        const since = (days: number): number =>
+          state.reads(new Date(now - (days - 1) * DAY_MS).toISOString().slice(0, 10), 'proof');
+        // A list that cannot be cut by time may need more than a day's part: that much is saved up before.
+        const days = Math.max(1, Math.ceil(work.pages / perDay));
+        const left = Math.min(perDay * days - since(days), perDay * DAYS - since(DAYS)) - work.pages;
         if (left < 0) return;
-        maxAsked = Math.floor(Math.max(1, Math.min(MAX_ASKED, left, perDay - used - work.pages)));
+        maxAsked = Math.floor(Math.max(1, Math.min(MAX_ASKED, left)));
       }
       queue.shift();
       last = now;
       try {
-        const sum = { rows: 0, drift: 0, heldBack: 0 };
-        for (const range of work.ranges) {
-          const result = await compareTable(engine, work.table, range, {
-            purpose: 'proof',
-            maxAsked,
-            acceptDeletions: options.acceptDeletions,
-            deletedBefore: Number(state.get(deletedKey(work.table)) ?? 0),
-          });
-          if (result.deleted > 0)
-            await engine.commit(() =>
-              state.set(
-                deletedKey(work.table),
-                String(Number(state.get(deletedKey(work.table)) ?? 0) + result.deleted),
-              ),
-            );
-          sum.rows += result.rows;
-          sum.drift += result.drift.length;
-          sum.heldBack += result.heldBack;
-        }
-        await engine.commit(() => {
-          flush();
-          writeProof(engine, work.table.name, work.window, sum.rows, sum.drift, sum.drift - sum.heldBack);
+        const result = await compareTable(engine, work.table, work.range, {
+          purpose: 'proof',
+          maxAsked,
+          acceptDeletions: options.acceptDeletions,
+          deletedBefore: Number(state.get(deletedKey(work.table)) ?? 0),
         });
-        if (sum.drift > 0)
+        const drift = result.drift.length;
+        await engine.commit(() => {
+          if (result.deleted > 0) {
+            const before = Number(state.get(deletedKey(work.table)) ?? 0);
+            state.set(deletedKey(work.table), String(before + result.deleted));
+          }
+          writeProof(engine, work.table.name, work.window, result.rows, drift, drift - result.heldBack);
+        });
+        if (drift > 0)
           engine.logger.warn(
-            { table: work.table.name, window: work.window, drift: sum.drift },
-            'the mirror differed from Stripe and was repaired',
+            { table: work.table.name, window: work.window, drift },
+            result.heldBack > 0
+              ? 'the mirror differs from Stripe, and not all of it was repaired'
+              : 'the mirror differed from Stripe and was repaired',
           );
       } catch (error) {
         if (!(error instanceof ApiProblem) || error.kind === 'stopped' || error.kind === 'refused')
@@ -105,8 +118,8 @@ export function createProver(engine: Engine, flush: () => void): Prover {
   };
 }
 
-/** All windows, the one that was checked longest ago first. */
-function plan(engine: Engine): Work[] {
+/** All windows, the one that was checked longest ago first; each within a day's part of the reads where it can be cut. */
+function plan(engine: Engine, perDay: number): Planned[] {
   const { db, model } = engine.store;
   const checked = new Map(
     db
@@ -115,70 +128,76 @@ function plan(engine: Engine): Work[] {
       .map((row) => [`${String(row['table'])} ${String(row['window'])}`, String(row['checked_ts'])] as const),
   );
   const works: Work[] = [];
+  const maxRows = Math.min(BIG_WINDOW, Math.max(1, Math.floor(perDay) - 1) * 100);
   for (const table of model.tables.values()) {
     if (listsOf(table.spec).length === 0 || engine.state.progress(table.name)?.state !== 'done') continue;
     const created = table.spec.created === true ? createdColumn(table) : undefined;
     if (created === undefined) {
-      works.push({
-        table,
-        window: 'all',
-        ranges: [{}],
-        pages: Math.ceil(engine.store.count(table.name) / 100) + 1,
-      });
+      const pages = Math.ceil(engine.store.count(table.name) / 100) + 1;
+      if (pages <= perDay * DAYS) works.push({ table, window: 'all', range: {}, pages });
+      else
+        engine.logger.warn(
+          { table: table.name, pages },
+          `${table.name}: too long for the part of the reads that is left to the proof; tdog verify compares it`,
+        );
       continue;
     }
-    works.push(...windowsOf(engine, table, created));
+    works.push(...windowsOf(engine, table, created, maxRows));
   }
-  const at = (work: Work): string => checked.get(`${work.table.name} ${work.window}`) ?? '';
-  return works.sort((a, b) => (at(a) < at(b) ? -1 : at(a) > at(b) ? 1 : 0));
+  // A window that has been cut since was checked with the longer one.
+  const at = (work: Work): string =>
+    ['all', work.window, ...LENGTHS.map((length) => work.window.slice(0, length))]
+      .map((window) => checked.get(`${work.table.name} ${window}`) ?? '')
+      .reduce((newest, ts) => (ts > newest ? ts : newest));
+  return works
+    .map((work) => ({ work, checkedTs: at(work) }))
+    .sort((a, b) => (a.checkedTs < b.checkedTs ? -1 : a.checkedTs > b.checkedTs ? 1 : 0));
 }
 
-function windowsOf(engine: Engine, table: TableModel, created: string): Work[] {
-  const count = (
-    length: number,
-    where: string,
-    ...values: string[]
-  ): readonly { window: string; rows: number }[] =>
+/** For mirror_status: a table is proven as of the window that was checked longest ago. */
+function noteProven(engine: Engine, planned: readonly Planned[]): void {
+  const oldest = new Map<string, string>();
+  for (const { work, checkedTs } of planned)
+    if (!oldest.has(work.table.name)) oldest.set(work.table.name, checkedTs);
+  for (const [table, ts] of oldest) engine.state.set(`proven:${table}`, ts === '' ? undefined : ts);
+}
+
+/**
+ * Months; days, hours … of what is too long. They meet, and together reach from the beginning of time to its end: where
+ * the file has nothing, Stripe may have something.
+ */
+function windowsOf(engine: Engine, table: TableModel, created: string, maxRows: number): Work[] {
+  const count = (length: number, where: string, ...values: string[]): readonly Counted[] =>
     engine.store.db
       .prepare(
-        `SELECT substr(${q(created)}, 1, ${length}) AS w, count(*) AS n FROM ${q(table.name)} WHERE ${where} GROUP BY 1 ORDER BY 1 DESC`,
+        `SELECT substr(${q(created)}, 1, ${length}) AS w, count(*) AS n FROM ${q(table.name)} WHERE ${where} GROUP BY 1 ORDER BY 1`,
       )
       .all(...values)
       .map((row) => ({ window: String(row['w']), rows: Number(row['n']) }));
-  const works: Work[] = [];
-  for (const month of count(7, `${q(created)} IS NOT NULL`)) {
-    const parts =
-      month.rows <= BIG_MONTH ? [month] : count(10, `substr(${q(created)}, 1, 7) = ?`, month.window);
-    for (const part of parts)
-      works.push({
-        table,
-        window: part.window,
-        ranges: [rangeOf(part.window)],
-        pages: Math.ceil(part.rows / 100) + 1,
-      });
-  }
-  // Where the file has nothing, Stripe may have something.
-  const gaps = gapsOf(works.flatMap((work) => work.ranges));
-  works.push({ table, window: 'between', ranges: gaps, pages: gaps.length });
-  return works;
+  const cut = (part: Counted, level: number): readonly Counted[] => {
+    const finer = LENGTHS[level + 1];
+    if (part.rows <= maxRows || finer === undefined) return [part];
+    const { gte, lt } = rangeOf(part.window);
+    const where = `${q(created)} >= ? AND ${q(created)} < ?`;
+    return count(finer, where, timestamp(gte), timestamp(lt)).flatMap((one) => cut(one, level + 1));
+  };
+  const parts = count(LENGTHS[0], `${q(created)} IS NOT NULL`).flatMap((month) => cut(month, 0));
+  if (parts.length === 0) return [{ table, window: 'all', range: {}, pages: 1 }];
+  return parts.map(({ window, rows }, index) => {
+    const next = parts[index + 1];
+    const range = {
+      ...(index === 0 ? {} : { gte: rangeOf(window).gte }),
+      ...(next === undefined ? {} : { lt: rangeOf(next.window).gte }),
+    };
+    return { table, window, range, pages: Math.ceil(rows / 100) + 1 };
+  });
 }
 
-/** What the windows leave out, from the beginning of time to its end. */
-export function gapsOf(ranges: readonly Range[]): readonly Range[] {
-  const gaps: Range[] = [];
-  let from: number | undefined;
-  for (const { gte = 0, lt = 0 } of ranges.toSorted((a, b) => (a.gte ?? 0) - (b.gte ?? 0))) {
-    if (from === undefined) gaps.push({ lt: gte });
-    else if (gte > from) gaps.push({ gte: from, lt: gte });
-    from = lt;
-  }
-  return [...gaps, from === undefined ? {} : { gte: from }];
-}
-
-/** `2024-03` or `2024-03-05` as unix seconds. */
-export function rangeOf(window: string): Range {
-  const [year = 0, month = 1, day] = window.split('-').map(Number);
-  const gte = Date.UTC(year, month - 1, day ?? 1) / 1_000;
-  const lt = (day === undefined ? Date.UTC(year, month, 1) : Date.UTC(year, month - 1, day + 1)) / 1_000;
-  return { gte, lt };
+/** `2024-03`, `2024-03-05`, `2024-03-05 14` … as unix seconds. */
+export function rangeOf(window: string): Required<Range> {
+  const [year = 0, month = 1, ...rest] = window.split(/[- :]/).map(Number);
+  const [day = 1, hour = 0, minute = 0, second = 0] = rest;
+  const gte = Date.UTC(year, month - 1, day, hour, minute, second) / 1_000;
+  const length = SECONDS[rest.length];
+  return { gte, lt: length === undefined ? Date.UTC(year, month, 1) / 1_000 : gte + length };
 }

@@ -4,7 +4,9 @@ import type { Engine } from '../engine.ts';
 import { isEvent, objectIdOf, storeEvents } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
 import type { StripeEvent } from '../options.ts';
-import { compareTable } from './compare.ts';
+import type { TableModel } from '../model/table-model.ts';
+import { ApiProblem } from '../stripe/problem.ts';
+import { compareTable, type Comparison } from './compare.ts';
 
 /** How long what was compared before an interruption counts. */
 const FRESH_MS = 7 * 86_400_000;
@@ -32,27 +34,23 @@ export async function reconcile(engine: Engine): Promise<void> {
     const text = stamp;
     await engine.commit(() => state.set('reconcile', text));
   }
-  const { id, created } = JSON.parse(stamp) as { id?: string; created?: number };
+  const { id, created, at } = JSON.parse(stamp) as { id?: string; created?: number; at: number };
   if (id !== undefined) await keepEvents(engine, id);
   for (const table of engine.store.model.tables.values()) {
     if (listsOf(table.spec).length === 0 || state.progress(table.name)?.state !== 'done') continue;
     if (state.get(`reconciled:${table.name}`) === stamp) continue;
     const text = stamp;
-    const result = await compareTable(
-      engine,
-      table,
-      {},
-      { purpose: 'proof', maxAsked: Infinity, acceptDeletions: engine.options.acceptDeletions },
-    );
+    const result = await compareAll(engine, table);
     await engine.commit(() => {
-      writeProof(
-        engine,
-        table.name,
-        'all',
-        result.rows,
-        result.drift.length,
-        result.drift.length - result.heldBack,
-      );
+      if (result !== undefined)
+        writeProof(
+          engine,
+          table.name,
+          'all',
+          result.rows,
+          result.drift.length,
+          result.drift.length - result.heldBack,
+        );
       state.set(`reconciled:${table.name}`, text);
     });
   }
@@ -64,10 +62,33 @@ export async function reconcile(engine: Engine): Promise<void> {
   await engine.commit(() => {
     state.set('cursor', id);
     state.set('horizon', created === undefined ? undefined : String(created));
-    state.set('current_ms', String(engine.options.now()));
+    // What happened since the stamp is still to come.
+    state.set('current_ms', String(at));
     state.set('reconcile', undefined);
     for (const table of engine.store.model.tables.keys()) state.set(`reconciled:${table}`, undefined);
   });
+}
+
+/** Compares one table as a whole; undefined = the key may no longer read it, and the others go on. */
+async function compareAll(engine: Engine, table: TableModel): Promise<Comparison | undefined> {
+  const options = {
+    purpose: 'proof' as const,
+    maxAsked: Infinity,
+    acceptDeletions: engine.options.acceptDeletions,
+  };
+  try {
+    return await compareTable(engine, table, {}, options);
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || (error.kind !== 'forbidden' && error.kind !== 'no-endpoint'))
+      throw error;
+    engine.logger.warn({ table: table.name, status: error.status }, `stripe: ${error.message}`);
+    const reason =
+      error.kind === 'forbidden'
+        ? `the key lacks ${error.permission ?? 'a permission'}: ${error.message}`
+        : `not available to this account: ${error.message}`;
+    await engine.commit(() => engine.state.setProgress(table.name, { state: 'skipped', error: reason }));
+    return undefined;
+  }
 }
 
 /**
@@ -86,11 +107,18 @@ async function keepEvents(engine: Engine, stamp: string): Promise<void> {
           engine.state.todo().add(`get:${table.name}`, id);
       }
     });
-  const newest: unknown = await engine.api.get(`/v1/events/${encodeURIComponent(stamp)}`, {
-    ...get,
-    endpoint: 'GET /v1/events/{id}',
-  });
-  if (isEvent(newest)) await keep([newest]);
+  try {
+    const newest: unknown = await engine.api.get(`/v1/events/${encodeURIComponent(stamp)}`, {
+      ...get,
+      endpoint: 'GET /v1/events/{id}',
+    });
+    if (isEvent(newest)) await keep([newest]);
+  } catch (error) {
+    // The data was deleted at Stripe meanwhile: the next comparison begins with a stamp of its own.
+    if (error instanceof ApiProblem && error.kind === 'missing')
+      await engine.commit(() => engine.state.set('reconcile', undefined));
+    throw error;
+  }
   let last: string | undefined = stamp;
   while (last !== undefined) {
     const page = await engine.api.list(

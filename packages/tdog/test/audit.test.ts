@@ -1,0 +1,194 @@
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, expect, test } from 'vitest';
+
+import { createSync, verify, type StripeEvent } from '../src/index.ts';
+import { createKit, dump, query, row, until, type Kit } from './kit.ts';
+
+// Ways in which a row could silently be wrong, one test each.
+
+interface Stripe {
+  id: string;
+  object: string;
+  [name: string]: unknown;
+}
+let kit: Kit;
+afterEach(() => kit.close());
+
+const all = (kind: string): Stripe[] => kit.emulator.state.all(kind);
+const count = (sql: string, ...values: string[]): number =>
+  Number(query(kit.path(), `SELECT count(*) AS n FROM ${sql}`, ...values)[0]?.['n']);
+
+test('whatever transaction finds the disk full at first: what it was to write is written', async () => {
+  // Another API version: the objects of all events are read by their ids.
+  kit = await createKit({ source: { synthetic: 5 }, apiVersion: '2020-08-27' });
+  await kit.run();
+  const [one, two] = all('customer') as [Stripe, Stripe];
+  kit.emulator.state.emit('customer.updated', { ...one, name: 'Read By Id' });
+  const invoice = all('invoice')[0] as Stripe;
+  kit.emulator.state.emit('invoice.updated', { ...invoice, description: 'Read By Id' });
+  kit.emulator.state.put({ ...two, name: 'Left To Read' });
+  const db = new DatabaseSync(kit.path());
+  db.prepare('INSERT INTO td_todo (list, id) VALUES (?, ?)').run('get:customers', two.id);
+  db.close();
+  await createSync(kit.options({ onSchema: failEachCommitOnce })).run();
+  expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Read By Id');
+  expect(row(kit.path(), 'customers', two.id)?.['name']).toBe('Left To Read');
+  expect(row(kit.path(), 'invoices', invoice.id)?.['description']).toBe('Read By Id');
+});
+
+/** Each transaction is refused as on a full disk, and let through when it comes again. */
+function failEachCommitOnce(db: { exec(sql: string): void }): void {
+  const exec = db.exec.bind(db);
+  let refuse = true;
+  db.exec = (sql) => {
+    if (sql === 'COMMIT') {
+      refuse = !refuse;
+      if (!refuse) throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+    }
+    exec(sql);
+  };
+}
+
+test('a coupon that is deleted stays as a row that is no longer valid', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const coupon: Stripe = {
+    id: 'TWENTY',
+    object: 'coupon',
+    created: 1_700_000_000,
+    currency: null,
+    duration: 'forever',
+    livemode: false,
+    metadata: {},
+    name: 'Twenty',
+    percent_off: 20,
+    valid: true,
+  };
+  kit.emulator.state.put(coupon);
+  await kit.run();
+  kit.emulator.state.emit('coupon.updated', { ...coupon, name: 'Twenty off' });
+  kit.emulator.state.emit('coupon.deleted', { ...coupon, name: 'Twenty off' });
+  await kit.run();
+  await kit.run();
+  expect(row(kit.path(), 'coupons', 'TWENTY')).toMatchObject({ name: 'Twenty off', valid: 0 });
+});
+
+test("a file of a key that could not read its account takes no other account's objects", async () => {
+  kit = await createKit({ source: { synthetic: 3, seed: 1 }, faults: { forbidden: ['/v1/account'] } });
+  await kit.run();
+  const db = new DatabaseSync(kit.path());
+  // Stripe names the account in the refusal's headers as a rule, not always.
+  db.exec("UPDATE td_metadata SET stripe_account_id = ''");
+  db.close();
+  const before = dump(kit.path());
+  const other = await createKit({ source: { synthetic: 3, seed: 99 } });
+  try {
+    await expect(other.run({ file: kit.path() })).rejects.toMatchObject({ code: 'TDOG_OTHER_ACCOUNT' });
+  } finally {
+    await other.close();
+  }
+  expect(dump(kit.path())).toEqual(before);
+  kit.emulator.setFaults({});
+  await kit.run();
+});
+
+test("a connected account's event is not applied to the platform's mirror", async () => {
+  kit = await createKit({ source: { synthetic: 3 } });
+  await kit.run();
+  const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
+  const [one, two] = all('customer') as [Stripe, Stripe];
+  const event = (id: string, object: Stripe, more: object): StripeEvent =>
+    ({
+      id,
+      object: 'event',
+      type: 'customer.updated',
+      created: Math.floor(Date.now() / 1_000),
+      api_version: '2026-08-26.dahlia',
+      livemode: false,
+      data: { object },
+      ...more,
+    });
+  kit.emulator.state.put({ ...two, name: 'Own' });
+  sync.applyEvent(event('evt_foreign', { ...one, name: 'Foreign' }, { account: 'acct_connected' }));
+  sync.applyEvent(event('evt_context', { ...one, name: 'Foreign' }, { context: 'acct_connected' }));
+  sync.applyEvent(event('evt_own', { ...two, name: 'Own' }, { account: kit.emulator.accountId }));
+  await until(() => row(kit.path(), 'customers', two.id)?.['name'] === 'Own');
+  expect(row(kit.path(), 'customers', one.id)?.['name']).toBe(one['name']);
+  expect(count("events WHERE id IN ('evt_foreign', 'evt_context')")).toBe(0);
+});
+
+test('objects that are deleted while verify lists them do not end it', async () => {
+  kit = await createKit({ source: { synthetic: 250 }, faults: { latencyMs: 20, paths: ['/v1/customers'] } });
+  const tables = ['customers'];
+  await kit.run({ tables });
+  const asked = (): number => kit.emulator.state.requests().get('GET /v1/customers') ?? 0;
+  const before = asked();
+  const running = verify(kit.options({ tables }));
+  await until(() => asked() > before);
+  // The last one of the first page is the next page's cursor.
+  for (const one of all('customer').slice(0, 120)) kit.emulator.state.remove('customer', one.id);
+  const result = await running;
+  expect(result.tables.map((table) => table.error)).toEqual([undefined]);
+});
+
+test('a line that goes while its list is read does not end the list', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const invoice = all('invoice')[0] as Stripe;
+  const lines = invoice['lines'] as { data: Stripe[] };
+  const [line] = lines.data;
+  const data = Array.from({ length: 350 }, (_, index) => ({ ...line, id: `il_many_${index}` }));
+  const put = (list: readonly unknown[]): void =>
+    kit.emulator.state.put({
+      ...invoice,
+      lines: { ...lines, data: list, has_more: false, total_count: list.length },
+    });
+  put(data);
+  await kit.run({ tables: 'core' });
+  const lineCount = (): number => count('invoice_line_items WHERE invoice = ?', invoice.id);
+  expect(lineCount()).toBe(350);
+  // A first page was read, then the engine ended; meanwhile the line at its cursor went.
+  const db = new DatabaseSync(kit.path());
+  db.prepare('DELETE FROM invoice_line_items WHERE invoice = ?').run(invoice.id);
+  db.prepare('INSERT INTO td_todo (list, id, cursor) VALUES (?, ?, ?)').run(
+    'rest:invoices.lines',
+    invoice.id,
+    'il_many_99',
+  );
+  db.close();
+  put(data.filter((one) => one.id !== 'il_many_99'));
+  await kit.run();
+  expect(lineCount()).toBe(349);
+});
+
+test('verify of a file whose download has not ended is no proof', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const empty = await verify(kit.options());
+  expect(empty.ok).toBe(false);
+  expect(empty.tables.find((table) => table.table === 'charges')?.error).toMatch(/not downloaded/);
+  await kit.run({ tables: ['customers'] });
+  const partly = await verify(kit.options({ tables: ['customers', 'charges'] }));
+  expect(partly.ok).toBe(false);
+  expect((await verify(kit.options({ tables: ['customers'] }))).ok).toBe(true);
+});
+
+test('data that is gone as a whole is held back after a few questions, not after one for each row', async () => {
+  kit = await createKit({ source: { synthetic: 600 } });
+  const tables = ['customers'];
+  await kit.run({ tables });
+  for (const one of all('customer')) kit.emulator.state.remove('customer', one.id);
+  const result = await verify(kit.options({ tables }));
+  expect(result.tables[0]).toMatchObject({ deleted: 0, heldBack: 600 });
+  expect(result.requests).toBeLessThan(150);
+  expect(count('customers')).toBe(600);
+});
+
+test('a refusal of the key that main has seen is not undone by an answer that was on its way', async () => {
+  kit = await createKit({ source: { synthetic: 3 }, faults: { latencyMs: 100, paths: ['/v1/events'] } });
+  await kit.run();
+  const sync = await kit.watch({ pollIntervalMs: 1 });
+  const { requests } = sync.status();
+  await until(() => sync.status().requests > requests);
+  // The poll's answer is still to come.
+  sync.keyRefused();
+  await until(() => sync.status().phase === 'resting');
+  expect(sync.status().keyVerdict).toBe('refused');
+});
