@@ -96,17 +96,16 @@ test("a connected account's event is not applied to the platform's mirror", asyn
   await kit.run();
   const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
   const [one, two] = all('customer') as [Stripe, Stripe];
-  const event = (id: string, object: Stripe, more: object): StripeEvent =>
-    ({
-      id,
-      object: 'event',
-      type: 'customer.updated',
-      created: Math.floor(Date.now() / 1_000),
-      api_version: '2026-08-26.dahlia',
-      livemode: false,
-      data: { object },
-      ...more,
-    });
+  const event = (id: string, object: Stripe, more: object): StripeEvent => ({
+    id,
+    object: 'event',
+    type: 'customer.updated',
+    created: Math.floor(Date.now() / 1_000),
+    api_version: '2026-08-26.dahlia',
+    livemode: false,
+    data: { object },
+    ...more,
+  });
   kit.emulator.state.put({ ...two, name: 'Own' });
   sync.applyEvent(event('evt_foreign', { ...one, name: 'Foreign' }, { account: 'acct_connected' }));
   sync.applyEvent(event('evt_context', { ...one, name: 'Foreign' }, { context: 'acct_connected' }));

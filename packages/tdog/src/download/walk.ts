@@ -239,8 +239,11 @@ class Walk {
   #write(data: readonly StripeObject[]): number {
     const { plan, engine } = { plan: this.#plan, engine: this.#engine };
     if (plan.table === 'notification_events') {
-      // Oldest first: of one second, the order of the rows is that of the events.
-      storeEvents(engine, this.#beforeStamp(data as unknown as readonly StripeEvent[]).toReversed());
+      storeEvents(
+        engine,
+        this.#beforeStamp(data as unknown as readonly StripeEvent[]).toReversed(),
+        'before',
+      );
       return data.length;
     }
     const flat = flattenPage(engine, [plan.table], data, undefined, this.#expand);

@@ -32,17 +32,34 @@ const LEGACY_KINDS: ReadonlyMap<string, string> = new Map(
   LEGACY_TABLES.map((table) => [table.object, table.table]),
 );
 
-/** Keeps events for good, inside the running transaction. Returns those that were new. */
-export function storeEvents(engine: Engine, events: readonly StripeEvent[]): readonly StripeEvent[] {
-  const insert = engine.store.db.prepare(`INSERT INTO events
-    (id, object_id, object, type, created, api_version, previous_attributes, payload, insert_ts)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`);
+/**
+ * Keeps events for good, inside the running transaction. Returns those that were new.
+ *
+ * @param events - oldest first; `created` has whole seconds, so that of one second the order of the rows is that of the
+ * events
+ * @param where - `before` what is there: for a list that is walked from its newest end, page by page
+ */
+export function storeEvents(
+  engine: Engine,
+  events: readonly StripeEvent[],
+  where: 'after' | 'before' = 'after',
+): readonly StripeEvent[] {
+  const { db } = engine.store;
+  const insert = db.prepare(`INSERT INTO events
+    (rowid, id, object_id, object, type, created, api_version, previous_attributes, payload, insert_ts)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`);
+  let place: number | undefined;
+  if (where === 'before') {
+    const lowest = Number(db.prepare('SELECT min(rowid) AS n FROM events').get()?.['n'] ?? 1);
+    place = Math.min(lowest, 1) - events.length;
+  }
   const ts = timestampMs(engine.options.now());
   const fresh: StripeEvent[] = [];
   for (const event of events) {
     if (!isEvent(event)) continue;
     const previous = event.data.previous_attributes;
     const { changes } = insert.run(
+      place ?? null,
       event.id,
       objectIdOf(event) ?? null,
       objectKindOf(event) ?? null,
@@ -53,6 +70,7 @@ export function storeEvents(engine: Engine, events: readonly StripeEvent[]): rea
       toJson(event),
       ts,
     );
+    if (place !== undefined) place += 1;
     if (Number(changes) > 0) fresh.push(event);
   }
   if (fresh.length > 0) engine.store.touch();

@@ -99,7 +99,7 @@ async function keepEvents(engine: Engine, stamp: string): Promise<void> {
   const get = { endpoint: 'GET /v1/events', purpose: 'proof' as const };
   const keep = (found: readonly StripeEvent[]): Promise<void> =>
     engine.commit(() => {
-      for (const event of storeEvents(engine, found.toReversed())) {
+      for (const event of storeEvents(engine, found.toReversed(), 'before')) {
         const table = engine.store.model.tableOf(event.data.object);
         const id = objectIdOf(event);
         if (table === undefined || id === undefined || listsOf(table.spec).length > 0) continue;

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 
 import { JOINS } from '../model/legacy.ts';
 import type { Model, TableModel } from '../model/table-model.ts';
-import { VIEWS } from './views.ts';
+import { ensureViews } from './views.ts';
 
 /** Quotes an identifier. */
 export function q(name: string): string {
@@ -38,7 +38,7 @@ export function ensureSchema(db: DatabaseSync, model: Model): readonly string[] 
   db.exec(ENGINE_TABLES);
   const made: string[] = [];
   for (const table of model.tables.values()) if (ensureTable(db, table)) made.push(table.name);
-  db.exec(VIEWS);
+  ensureViews(db);
   return made;
 }
 
