@@ -99,6 +99,7 @@ async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): P
     upstreamSocket: socket,
     stateDir: dataDir.stateDir,
     mirror,
+    onAsk: () => engine.countRead(),
     unsettled: atMostEach(1000, () => !isSettled()),
     // In development the terminal is for what matters; LOG_LEVEL=debug shows each access, too.
     logger: logger.child({ part: 'proxy' }, quiet ? { level: 'warn' } : {}),

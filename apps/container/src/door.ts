@@ -21,6 +21,8 @@ export interface DoorOptions {
   readonly upstreamSocket: string;
   readonly stateDir: string;
   readonly mirror: Mirror;
+  /** Stripe has been asked: that counts against the account's read allowance. */
+  readonly onAsk: () => void;
   /** What people see does not depend on the data alone for now: nothing is cached. */
   readonly unsettled: () => boolean;
   readonly logger: Logger;
@@ -39,6 +41,7 @@ export function openDoor(options: DoorOptions): Door {
     key: stripe.secretKey,
     apiBase: stripe.apiBase,
     stateDir,
+    onAsk: options.onAsk,
     logger,
     ...(stripe.context === undefined ? {} : { context: stripe.context }),
   });
@@ -54,6 +57,7 @@ export function openDoor(options: DoorOptions): Door {
           livemode: stripe.livemode ?? mirror.account()?.livemode ?? true,
           apiBase: stripe.apiBase,
           samples: () => samples(mirror),
+          onAsk: options.onAsk,
           logger,
         }),
       ]

@@ -73,3 +73,30 @@ test('an engine that starts anew is not still indexing', () => {
   say({ hello: true });
   expect(engine.indexing()).toBe(false);
 });
+
+test('reads of main are counted by the engine; what none hears is told to the next', () => {
+  const sent: unknown[] = [];
+  let listener: (message: unknown) => void = () => undefined;
+  let runs = false;
+  const engine = linkEngine({
+    channel: {
+      send: (_name, message) => {
+        if (runs) sent.push(message);
+        return runs;
+      },
+      onMessage: (_name, listen) => {
+        listener = listen;
+        return () => undefined;
+      },
+    },
+    start: () => start,
+    onVerdict: () => undefined,
+    now: () => 0,
+  });
+  engine.countRead();
+  engine.countRead();
+  runs = true;
+  listener({ hello: true });
+  engine.countRead();
+  expect(sent).toEqual([{ start }, { reads: 2 }, { reads: 1 }]);
+});

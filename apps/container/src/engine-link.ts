@@ -24,6 +24,8 @@ export interface EngineLink {
   /** Hands on a verified webhook's event; false when no engine runs. */
   deliver(event: StripeEvent): boolean;
   tellKey(verdict: KeyVerdict): void;
+  /** Main has asked Stripe, which counts against the read allowance; what no engine hears is told to the next one. */
+  countRead(): void;
   /** The download as the engine last told it; undefined before the first word. */
   progress(): SyncProgress | undefined;
   /** The search index is being built. */
@@ -38,6 +40,7 @@ const lookEveryMs = 1000;
 /** Talks with the engine child, over all its restarts. */
 export function linkEngine({ channel, start, onVerdict, now }: EngineLinkOptions): EngineLink {
   const send = (message: ToEngine): boolean => channel.send('engine', message);
+  let reads = 0;
   let lookedAt = -Infinity;
   let progress: SyncProgress | undefined;
   let indexing = false;
@@ -48,6 +51,7 @@ export function linkEngine({ channel, start, onVerdict, now }: EngineLinkOptions
     if ('hello' in message) {
       indexing = false;
       send({ start: start() });
+      if (reads > 0 && send({ reads })) reads = 0;
     } else if ('verdict' in message) onVerdict(message.verdict, message.at);
     else if ('progress' in message) progress = message.progress;
     else if ('indexing' in message) indexing = message.indexing;
@@ -63,6 +67,10 @@ export function linkEngine({ channel, start, onVerdict, now }: EngineLinkOptions
     deliver: (event) => send({ event }),
     tellKey(verdict) {
       send({ key: verdict });
+    },
+    countRead() {
+      reads += 1;
+      if (send({ reads })) reads = 0;
     },
     progress: () => progress,
     indexing: () => indexing,

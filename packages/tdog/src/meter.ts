@@ -6,7 +6,7 @@ import type { Purpose } from './stripe/api.ts';
 
 /** Counts reads; each transaction writes what was counted since the last one to td_requests. */
 export interface Meter {
-  count(purpose: Purpose): void;
+  count(purpose: Purpose, reads?: number): void;
   /** Writes what was counted; call in a transaction, and {@link Meter.settle} after it. */
   flush(state: State): void;
   /** The transaction that wrote it has ended: what was rolled back is counted still. */
@@ -37,7 +37,7 @@ export function createMeter(now: () => number): Meter {
     reads.set(key, { day, purpose, count: (reads.get(key)?.count ?? 0) + count });
   };
   return {
-    count: (purpose) => add(new Date(now()).toISOString().slice(0, 10), purpose, 1),
+    count: (purpose, made = 1) => add(new Date(now()).toISOString().slice(0, 10), purpose, made),
     flush: (state) => {
       if (reads.size === 0) return;
       for (const read of reads.values()) {

@@ -150,6 +150,8 @@ export interface Sync {
   keyRefused(): void;
   /** Stripe accepts the key again: go on. */
   keyAccepted(): void;
+  /** Somebody else asked Stripe with this key (the proxy's key check): counted in td_requests, as `key`. */
+  countReads(reads: number): void;
   status(): SyncStatus;
 }
 

@@ -146,7 +146,13 @@ async function prepare(
       onTrouble: (trouble) => {
         if (control !== undefined) control.trouble = trouble;
       },
-      also: () => meter.flush(state),
+      also: () => {
+        if (control !== undefined && control.otherReads > 0) {
+          meter.count('key', control.otherReads);
+          control.otherReads = 0;
+        }
+        meter.flush(state);
+      },
       settle: (committed) => {
         touched.settle(committed);
         meter.settle(committed);

@@ -22,6 +22,8 @@ export interface Control {
   pollIntervalMs: number;
   trouble: string | undefined;
   engine: Engine | undefined;
+  /** Reads that others made with the key and that are not counted yet. */
+  otherReads: number;
   /** Webhooks' events that wait to be applied. */
   readonly incoming: StripeEvent[];
   /** Somebody looked since the last poll. */
@@ -47,6 +49,7 @@ export function createSync(options: SyncOptions): Sync {
     pollIntervalMs: resolved.pollIntervalMs ?? 1_000,
     trouble: undefined,
     engine: undefined,
+    otherReads: 0,
     incoming: [],
     looked: false,
     wake: () => undefined,
@@ -80,6 +83,9 @@ export function createSync(options: SyncOptions): Sync {
       control.keyVerdict = 'live';
       control.keyAcceptedAt = resolved.now();
       control.wake();
+    },
+    countReads: (reads) => {
+      control.otherReads += reads;
     },
     status: (): SyncStatus => ({
       phase: control.phase,

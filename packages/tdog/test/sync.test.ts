@@ -324,3 +324,23 @@ test('reads are counted by day and purpose', async () => {
   const result = await kit.run();
   expect(query(kit.path(), 'SELECT sum(reads) AS n FROM td_requests')[0]?.['n']).toBe(result.requests);
 });
+
+test('reads are counted in the transaction that they led to, and what others read with the key too', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const counted = (): number =>
+    Number(query(kit.path(), 'SELECT sum(reads) AS n FROM td_requests')[0]?.['n']);
+  let during = 0;
+  const sync = createSync(
+    kit.options({
+      onTableDone: () => {
+        during = counted();
+      },
+    }),
+  );
+  sync.countReads(7);
+  const { requests } = await sync.run();
+  // Before the download has ended: a kill -9 then forgets none of its pages.
+  expect(during).toBeGreaterThan(30);
+  expect(counted()).toBe(requests + 7);
+  expect(query(kit.path(), "SELECT reads FROM td_requests WHERE purpose = 'key'")[0]?.['reads']).toBe(8);
+});

@@ -33,6 +33,7 @@ parent.onMessage((message) => {
   if ('start' in message) void run(message.start).finally(() => parent.close());
   else if ('poll' in message) sync?.poll();
   else if ('event' in message) sync?.applyEvent(message.event);
+  else if ('reads' in message) sync?.countReads(message.reads);
   else {
     if (message.key === 'refused') sync?.keyRefused();
     else sync?.keyAccepted();

@@ -18,6 +18,8 @@ export type ToEngine =
   | { readonly poll: true }
   /** A verified webhook's event. */
   | { readonly event: StripeEvent }
+  /** Main asked Stripe with the key: so many reads of the allowance. */
+  | { readonly reads: number }
   /** Main learned that Stripe refuses the key, or accepts it again. */
   | { readonly key: KeyVerdict };
 
