@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 
 /** Tables whose rows are multiplied; the catalogue of products stays as it is. */
 const multiplied = [
@@ -25,8 +25,7 @@ const shared = new Set(['prices', 'products', 'coupons', 'promotion_codes', 'tax
  * Makes a big account of a small one that the engine has downloaded: each row so many times, under other ids, its
  * references too. Shapes, spread in time and widths of rows stay those of the small one.
  */
-export function multiply(file: string, times: number): void {
-  const db = new DatabaseSync(file, { enableForeignKeyConstraints: false });
+export function multiply(db: DatabaseSync, times: number): void {
   // Rows are only added: a rollback journal holds next to nothing, a write-ahead log would hold them all once more.
   db.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF; PRAGMA cache_size = -400000');
   const indexes = db
@@ -66,5 +65,4 @@ export function multiply(file: string, times: number): void {
   }
   for (const row of indexes) db.exec(String(row['sql']));
   db.exec('PRAGMA journal_mode = WAL');
-  db.close();
 }

@@ -38,6 +38,12 @@ NAMED = ("product", "customer")
 PLAN = "price"
 
 
+def _key(name: str, arguments: "dict[str, str]"):
+    """(what an answer is kept under, the query's own parameters)."""
+    params = {p: arguments.get(p, "") for p in set(PARAMETER.findall(QUERIES[name].sql))}
+    return (name, tuple(sorted(params.items()))), params
+
+
 class Answers:
     """Rows of saved queries, kept while the data stays as it is."""
 
@@ -47,9 +53,7 @@ class Answers:
         self._running: "dict[tuple, asyncio.Task]" = {}
 
     async def of(self, name: str, arguments: "dict[str, str]") -> "list[dict]":
-        query = QUERIES[name]
-        params = {p: arguments.get(p, "") for p in set(PARAMETER.findall(query.sql))}
-        key = (name, tuple(sorted(params.items())))
+        key, params = _key(name, arguments)
         version = (await status_of(self._db)).data_version
         kept = self._kept.get(key)
         now = time.monotonic()
@@ -58,13 +62,30 @@ class Answers:
             # The clock moves on too: what is "now" in a query is at most a minute old.
             if (seen == version and version and now - at < 60) or now - at < max(REST_SECONDS, took * REST_FACTOR):
                 return rows
-        if key not in self._running:
-            self._running[key] = asyncio.ensure_future(self._ask(key, query.sql, params, version))
-            # Nobody may wait for it when there is an answer to show meanwhile: a failure is told to the next who asks.
-            self._running[key].add_done_callback(lambda task: task.cancelled() or task.exception())
+        running = self._begin(key, name, params, version)
         if kept is not None and kept[3] > QUICK_SECONDS and now - kept[2] < STALE_SECONDS:
             return kept[0]
-        return await asyncio.shield(self._running[key])
+        return await asyncio.shield(running)
+
+    async def renew(self, name: str, arguments: "dict[str, str]", quick: float, rest_factor: float) -> None:
+        """Computes an answer that nobody waits for, unless it is quick, or young for what it costs, or there is nothing new."""
+        key, params = _key(name, arguments)
+        version = (await status_of(self._db)).data_version
+        kept = self._kept.get(key)
+        if kept is not None:
+            _, seen, at, took = kept
+            age = time.monotonic() - at
+            is_new = seen != version or not version or age > STALE_SECONDS / 2
+            if took < quick or age < took * rest_factor or not is_new:
+                return
+        await asyncio.shield(self._begin(key, name, params, version))
+
+    def _begin(self, key, name, params, version) -> "asyncio.Task":
+        if key not in self._running:
+            self._running[key] = asyncio.ensure_future(self._ask(key, QUERIES[name].sql, params, version))
+            # Nobody may wait for it when there is an answer to show meanwhile: a failure is told to the next who asks.
+            self._running[key].add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._running[key]
 
     async def _ask(self, key, sql, params, version):
         try:
@@ -252,12 +273,17 @@ async def figure_of(db, figure, arguments, currency):
     }
 
 
+def default_arguments(board, known: "list[str]") -> "dict[str, str]":
+    """What a dashboard shows when nobody has chosen anything."""
+    return {**dict.fromkeys(("months", "tz", "until", *board.switches), ""), "currency": known[0] if known else "usd"}
+
+
 def arguments_of(request, board, known: "list[str]"):
     """The switches' values from the address, and the currency that is shown."""
-    names = ("months", "tz", "until", *board.switches)
-    arguments = {name: request.args.get(name) or "" for name in names}
+    default = default_arguments(board, known)
+    arguments = {name: request.args.get(name) or "" for name in default if name != "currency"}
     asked = (request.args.get("currency") or "").lower()
-    currency = asked if asked in known else (known[0] if known else "usd")
+    currency = asked if asked in known else default["currency"]
     try:
         zone_of(arguments["tz"])
     except ValueError:

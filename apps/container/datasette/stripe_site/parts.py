@@ -18,6 +18,7 @@ from . import (
     sigma_page,
     start,
     table_page,
+    warm,
 )
 
 PARTS = (
@@ -38,4 +39,5 @@ PARTS = (
     excel,
     feed,
     agents,
+    warm,
 )

@@ -2,6 +2,7 @@
 
 from datasette import hookimpl
 from datasette.views.table import TableView
+from markupsafe import Markup, escape
 
 from .database import NAME, mirror
 from .facts import facts_of
@@ -43,6 +44,29 @@ async def columns_to_select(self, table_columns, pks, request):
         return columns
     described = self.ds.table_metadata(NAME, table).get("columns") or {}
     return list(dict.fromkeys([*pks, *main_columns(table, columns, described)]))
+
+
+def table_rows(rows) -> Markup:
+    """
+    The rows of a table as HTML. In the template each cell would pass through four asynchronous generators in five pieces,
+    which took a third of a page's time.
+    """
+    heads: "dict[tuple[str, str], str]" = {}
+    parts: "list[str]" = []
+    for row in rows:
+        parts.append("<tr>")
+        for cell in row:
+            key = (cell["value_type"], cell["column"])
+            if key not in heads:
+                heads[key] = f'<td class="type-{escape(key[0])}" data-column="{escape(key[1])}">'
+            parts += (heads[key], escape(cell["value"]), "</td>")
+        parts.append("</tr>\n")
+    return Markup("".join(parts))
+
+
+@hookimpl
+def prepare_jinja2_environment(env):
+    env.filters["table_rows"] = table_rows
 
 
 @hookimpl

@@ -193,3 +193,48 @@ def test_a_slow_answer_is_shown_as_it_was_while_it_is_computed_anew(site, monkey
 
     site.run(settled())
     assert answers._kept[key][0] is not first
+
+
+def test_dashboards_are_computed_before_anybody_opens_them(file):
+    """The watchdog's probe is enough; a visit then finds the answers that it would have asked for."""
+    import time
+
+    from conftest import Site
+
+    site = Site(file)
+    try:
+        assert site.get("/-/versions.json").status_code == 200
+        db = site.datasette.databases["stripe"]
+        end = time.monotonic() + 60
+        while not db.site_warm._task.done():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        kept = dict(db.site_answers._kept)
+        assert {key[0] for key in kept} >= {panel.query for board in BOARDS for panel in board.panels}
+        assert site.get("/-/dashboards/mrr").status_code == 200
+        found = [db.site_answers._kept[key] for key in kept if key[0] in ("mrr-movements", "mrr-by-plan")]
+        assert found == [kept[key] for key in kept if key[0] in ("mrr-movements", "mrr-by-plan")]
+    finally:
+        site.close()
+
+
+def test_an_answer_is_not_renewed_oftener_than_it_is_cheap(site):
+    import time
+
+    from stripe_site.dashboards import Answers
+
+    answers = Answers(site.datasette.databases["stripe"])
+
+    def renewed(took, age, version):
+        site.run(answers.renew("payments-by-month", {"months": "5"}, 0.2, 100))
+        (key,) = answers._kept
+        before = (answers._kept[key][0], version, time.monotonic() - age, took)
+        answers._kept[key] = before
+        site.run(answers.renew("payments-by-month", {"months": "5"}, 0.2, 100))
+        return answers._kept[key] is not before
+
+    current = site.json("/-/now.json")["data_version"]
+    assert renewed(took=3.0, age=301, version=-1)
+    assert not renewed(took=3.0, age=299, version=-1)
+    assert not renewed(took=0.1, age=10_000, version=-1)
+    assert not renewed(took=3.0, age=301, version=current)

@@ -4,6 +4,7 @@ from sqlglot import exp
 from sqlglot.dialects.sqlite import SQLite
 
 from ..columns import is_time
+from ..functions import zone_of
 from .errors import SigmaError
 
 DATE = {exp.DataType.Type.DATE}
@@ -26,6 +27,16 @@ def word(node) -> exp.Literal:
     return exp.Literal.string((node.name if isinstance(node, exp.Expression) else str(node)).lower())
 
 
+def zoned(moment, zone) -> exp.Anonymous:
+    """`at time zone`; of a name that is written out, a mistake is told before the query runs."""
+    if isinstance(zone, exp.Literal):
+        try:
+            zone_of(zone.name)
+        except ValueError as error:
+            raise SigmaError(f"{error}.") from error
+    return call("sigma_zone", moment, zone)
+
+
 class Writer(SQLite.Generator):
     """SQLite's, except that casts to a decimal number keep the fraction."""
 
@@ -42,7 +53,7 @@ SIMPLE = {
     exp.DateDiff: lambda e: call("sigma_diff", word(e.args["unit"]), e.expression, e.this),
     exp.TimeToStr: lambda e: call("sigma_format", e.this, e.args["format"]),
     exp.StrToTime: lambda e: call("sigma_parse", e.this, e.args["format"]),
-    exp.AtTimeZone: lambda e: call("sigma_zone", e.this, e.args["zone"]),
+    exp.AtTimeZone: lambda e: zoned(e.this, e.args["zone"]),
     exp.Extract: lambda e: call("sigma_part", word(e.this), e.expression),
     exp.UnixToTime: lambda e: call("sigma_from_unix", e.this),
     exp.TimeToUnix: lambda e: call("sigma_to_unix", e.this),
@@ -86,7 +97,7 @@ SIMPLE = {
 }  # fmt: skip
 
 BY_NAME = {
-    "at_timezone": lambda a: call("sigma_zone", *a),
+    "at_timezone": lambda a: zoned(*a),
     "with_timezone": lambda a: a[0],
     "format_datetime": lambda a: call("sigma_format_joda", *a),
     "last_day_of_month": lambda a: call("sigma_last_day", *a),
