@@ -84,7 +84,12 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
   const stopCheckpoints = checkpointBeside(engine.store.db, engine.options.file);
   let finished: readonly boolean[];
   try {
-    finished = await Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans)));
+    [finished] = await Promise.all([
+      Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans))),
+      // Beside the lists, as it is one more answer to wait for.
+      state.get('rest') === undefined ? planClocks(engine) : undefined,
+    ]);
+    if (state.get('rest') === undefined) await engine.commit(() => state.set('rest', 'clocks'));
   } finally {
     await stopCheckpoints();
   }
@@ -212,8 +217,8 @@ function parseSaved(text: string | null): Record<string, SavedWalk> {
  */
 export async function downloadRest(engine: Engine, tables: readonly string[]): Promise<void> {
   const { state } = engine;
-  if (state.get('rest') === undefined) {
-    await planClocks(engine);
+  if (state.get('rest') === undefined) await planClocks(engine);
+  if (state.get('rest') === undefined || state.get('rest') === 'clocks') {
     await engine.commit(() => {
       const kinds = engine.store.db.prepare('SELECT DISTINCT object FROM events').all();
       wakeLegacy(

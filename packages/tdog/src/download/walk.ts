@@ -41,8 +41,9 @@ export interface WalkOptions {
   readonly priority: number;
 }
 
-/** A list that has not begun goes before those with less to come than this. */
+/** A list that has not begun lets those go first, for a moment, that have more to come than this. */
 const UNKNOWN_PAGES = 200;
+const UNKNOWN_MS = 1_000;
 /** Part of the pages that is behind when {@link WalkOptions.onNearEnd} is called, and the shortest list for which it is. */
 const NEAR_END = 0.93;
 const MIN_PAGES_NEAR_END = 50;
@@ -75,11 +76,13 @@ class Walk {
   #failure: Error | undefined;
   #stampSeen = false;
   #nearEnd = false;
+  readonly #begun: number;
 
   constructor(engine: Engine, plan: ListPlan, options: WalkOptions) {
     this.#engine = engine;
     this.#plan = plan;
     this.#options = options;
+    this.#begun = engine.options.now();
     this.#endpoint = `GET ${plan.path}`;
     this.#expand = options.saved?.expand ?? true;
     const nowSeconds = Math.floor(engine.options.now() / 1_000);
@@ -201,8 +204,7 @@ class Walk {
       const get = {
         endpoint: this.#endpoint,
         purpose: 'download' as const,
-        priority: () =>
-          this.#options.priority + Math.min(9e5, this.#started ? this.#windows.remaining() : UNKNOWN_PAGES),
+        priority: () => this.#options.priority + Math.min(9e5, this.#pagesToCome()),
         maxAttempts: this.#limit === PAGE_SIZE ? TRIES_FULL : TRIES_SMALL,
       };
       try {
@@ -225,6 +227,11 @@ class Walk {
         else throw error;
       }
     }
+  }
+
+  #pagesToCome(): number {
+    if (this.#started) return this.#windows.remaining();
+    return this.#engine.options.now() - this.#begun > UNKNOWN_MS ? Infinity : UNKNOWN_PAGES;
   }
 
   #recover(window: Window): boolean {
