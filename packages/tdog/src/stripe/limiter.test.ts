@@ -63,3 +63,37 @@ test('a lock is no limit', () => {
   expect(limiter.rate).toBe(before);
   expect(limiter.wait('a')).toBe(0);
 });
+
+/** Asks a server whose answers take 250 ms and whose bucket holds one second's worth, as Stripe's. */
+function runAgainstBucket(seconds: number, allowed: number): { ok: number; refused: number } {
+  const { clock, limiter } = make(100, 25_000);
+  const flying: number[] = [];
+  let tokens = allowed;
+  let ok = 0;
+  let refused = 0;
+  for (; clock.now < seconds * 1_000; clock.now += 1) {
+    tokens = Math.min(allowed, tokens + allowed / 1_000);
+    while (limiter.wait('a') <= 0 && flying.length < 60) {
+      limiter.take('a');
+      flying.push(clock.now);
+    }
+    while ((flying[0] ?? Infinity) <= clock.now - 250) {
+      const startedAt = flying.shift() ?? 0;
+      if (tokens >= 1) {
+        tokens -= 1;
+        ok += 1;
+        limiter.succeeded('a', startedAt);
+      } else {
+        refused += 1;
+        limiter.limited('a', startedAt, 'global-rate', undefined);
+      }
+    }
+  }
+  return { ok, refused };
+}
+
+test('a server that allows a fifth of the ceiling is used well and refuses less than 2 %', () => {
+  const { ok, refused } = runAgainstBucket(60, 20);
+  expect(ok).toBeGreaterThan(60 * 20 * 0.9);
+  expect(refused).toBeLessThan((ok + refused) * 0.02);
+});
