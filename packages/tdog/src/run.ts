@@ -12,6 +12,7 @@ import type { KeyVerdict, ResolvedOptions, SyncResult } from './options.ts';
 import { reportProgress } from './progress.ts';
 import { reconcile } from './proof/reconcile.ts';
 import { readTails } from './proof/tails.ts';
+import { checkpointBeside } from './sqlite/checkpoint.ts';
 import { openFile } from './sqlite/open.ts';
 import { ensureSchema } from './sqlite/schema.ts';
 import { createState, publicProgress } from './sqlite/state.ts';
@@ -39,7 +40,12 @@ export async function runEngine(
     signal,
     async (engine, meter) => {
       control.engine = engine;
-      await work(engine, control, meter);
+      const stopCheckpoints = checkpointBeside(engine.store.db, options.file);
+      try {
+        await work(engine, control, meter);
+      } finally {
+        await stopCheckpoints();
+      }
       return {
         account: engine.account.id === '' ? undefined : engine.account.id,
         livemode: engine.account.livemode,

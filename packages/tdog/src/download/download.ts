@@ -4,7 +4,6 @@ import type { Engine } from '../engine.ts';
 import { noteForbidden } from '../events/poll.ts';
 import { wakeLegacy } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
-import { checkpointBeside } from '../sqlite/checkpoint.ts';
 import { createParentIndex, indexesOf } from '../sqlite/schema.ts';
 import { ApiProblem } from '../stripe/problem.ts';
 import { listsOf, NOT_WALKED, type ListPlan } from './lists.ts';
@@ -81,21 +80,15 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
   for (const table of engine.store.model.tables.values())
     if (table.parentColumn !== undefined && table.spec.kind !== 'top')
       await engine.commit(() => createParentIndex(engine.store.db, table));
-  const stopCheckpoints = checkpointBeside(engine.store.db, engine.options.file);
-  let finished: readonly boolean[];
-  try {
-    [finished] = await Promise.all([
-      Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans))),
-      // Beside the lists, as it is one more answer to wait for.
-      state.get('rest') === undefined ? planClocks(engine) : undefined,
-    ]);
-    if (state.get('rest') === undefined) await engine.commit(() => state.set('rest', 'clocks'));
-  } finally {
-    await stopCheckpoints();
-  }
+  // Beside the lists, as it is one more answer to wait for.
+  const withClocks = state.get('rest') === undefined;
+  const [finished] = await Promise.all([
+    Promise.all([...lists].map(([table, plans]) => downloadTable(engine, table, plans))),
+    withClocks ? planClocks(engine) : undefined,
+  ]);
   if (!finished.includes(true)) return false;
   // New rows may have children, and refer to what no list shows.
-  await engine.commit(() => state.set('rest', undefined));
+  await engine.commit(() => state.set('rest', withClocks ? 'clocks' : undefined));
   return true;
 }
 

@@ -13,8 +13,8 @@ const MAX_LOG_FRAMES = 4_000;
 const AUTOCHECKPOINT_FRAMES = 1_000;
 
 /**
- * While much is written, moves the log into the database in a thread of its own: its waiting for the disk is a quarter
- * of the time of a download. Returns what ends it; from there on SQLite does it by itself again.
+ * Moves the log into the database in a thread of its own, when much is written: waiting for the disk is a quarter of the
+ * time of a download. Returns what ends it; from there on SQLite does it by itself again.
  */
 export function checkpointBeside(db: DatabaseSync, file: string): () => Promise<void> {
   const stop = new AbortController();
@@ -30,8 +30,11 @@ export function checkpointBeside(db: DatabaseSync, file: string): () => Promise<
 async function work(db: DatabaseSync, file: string, signal: AbortSignal): Promise<void> {
   let worker: Worker | undefined;
   try {
+    let seen = 0;
     while (await rest(signal)) {
-      if (worker === undefined && logBytes(file) < MIN_LOG_BYTES) continue;
+      const log = statSync(`${file}-wal`, { throwIfNoEntry: false });
+      if (log === undefined || log.size < MIN_LOG_BYTES || log.mtimeMs === seen) continue;
+      seen = log.mtimeMs;
       worker ??= new Worker(script(), { workerData: file, env: {}, execArgv: [] });
       // Between two transactions, as those are synchronous.
       if ((await pass(worker)) > MAX_LOG_FRAMES) db.exec('PRAGMA wal_checkpoint(PASSIVE)');
@@ -71,10 +74,6 @@ function pass(worker: Worker): Promise<number> {
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);
     worker.postMessage(undefined);
   });
-}
-
-function logBytes(file: string): number {
-  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** Beside the compiled file stands a compiled worker, beside the source a source. */
