@@ -94,6 +94,7 @@ test('no request is refused for an unknown parameter', async () => {
 
 test('secrets inside objects are stored nowhere', async () => {
   const secret = 'very-secret-value';
+  const address = `https://hooks.stripe.com/redirect?payment_intent=pi_1&payment_intent_client_secret=${secret}&merchant=acct_1`;
   mock = await startMockStripe((table) => {
     if (table.object === 'event')
       return {
@@ -103,12 +104,24 @@ test('secrets inside objects are stored nowhere', async () => {
         created: 1_700_000_000,
         api_version: null,
         livemode: false,
-        data: { object: { id: 'x', object: 'payment_intent', client_secret: secret } },
+        data: {
+          object: {
+            id: 'x',
+            object: 'payment_intent',
+            client_secret: secret,
+            next_action: { redirect_to_url: { url: address } },
+          },
+          previous_attributes: { next_action: { redirect_to_url: { url: address } } },
+        },
       };
     const object = withChildren(table);
     object['client_secret'] = secret;
     object['confirmation_secret'] = { client_secret: secret, type: 'payment_intent' };
-    object['unknown_property'] = { deep: [{ client_secret: secret, kept: 'kept' }] };
+    object['unknown_property'] = { deep: [{ client_secret: secret, kept: 'kept', url: address }] };
+    object['next_action'] = { redirect_to_url: { url: address, return_url: address } };
+    object['return_url'] = address;
+    if (table.object === 'identity.verification_session') object['url'] = secret;
+    object['session'] = { id: 'bps_1', object: 'billing_portal.session', url: secret };
     if (table.object === 'webhook_endpoint') object['secret'] = secret;
     if (table.object === 'issuing.card') Object.assign(object, { number: secret, cvc: secret });
     return object;

@@ -1,4 +1,4 @@
-import { toJson } from './scrub.ts';
+import { toJson, withoutSecrets } from './scrub.ts';
 
 /** A JSON object as Stripe sends it. */
 export type StripeObject = Readonly<Record<string, unknown>>;
@@ -72,7 +72,7 @@ export function at(value: unknown, path: readonly string[], from = 0): unknown {
 /** Text of any value: ids of objects, JSON of the rest. */
 export function textOf(value: unknown): SqlValue {
   if (value === null || value === undefined) return null;
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') return withoutSecrets(value);
   if (typeof value === 'number') return String(value);
   if (typeof value === 'boolean') return value ? 'true' : 'false';
   return idOf(value) ?? toJson(value);
