@@ -47,7 +47,7 @@ test('kill -9 in the middle, again and again: it continues, and nothing is lost 
     const before = written();
     const child = tdog(args, env);
     await until(() => child.exitCode !== null || written() > before);
-    expect(child.exitCode).toBeNull();
+    expect(child.exitCode, child.output()).toBeNull();
     child.kill('SIGKILL');
     await exit(child);
   }
