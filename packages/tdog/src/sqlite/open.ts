@@ -24,7 +24,7 @@ export function openFile(file: string, now: number): OpenFile {
     const db = new DatabaseSync(file, { enableForeignKeyConstraints: false, timeout: 30_000 });
     try {
       db.exec('PRAGMA page_size = 8192');
-      db.exec('PRAGMA journal_mode = WAL');
+      patiently(() => db.exec('PRAGMA journal_mode = WAL'));
       // A crash of the machine may lose the last transactions, never tear one: data and cursor go together.
       db.exec('PRAGMA synchronous = NORMAL');
       db.exec('PRAGMA cache_size = -16000');
@@ -51,6 +51,18 @@ export function openFile(file: string, now: number): OpenFile {
       { cause },
     );
   }
+}
+
+/** SQLite does not wait by itself for a reader that looks just when the file becomes one with a log. */
+function patiently(work: () => void): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let tries = 0; ; tries += 1)
+    try {
+      return work();
+    } catch (cause) {
+      if (tries >= 500 || !/locked|busy/i.test(message(cause))) throw cause;
+      Atomics.wait(pause, 0, 0, 20);
+    }
 }
 
 /** The lock is a transaction on a file beside it: the system drops it with the process, however that ends. */
