@@ -95,7 +95,8 @@ export function createSearch({ logger, signal, onBusy }: SearchOptions): Search 
     if (signal.aborted) return;
     try {
       const tables = findTables(database, wanted).filter(({ table }) => names.has(table));
-      if (tables.length > 0) await ensureSearchIndex(database, { tables, logger, signal });
+      // No other writer waits for the pauses between batches, only the engine's own work on this thread.
+      if (tables.length > 0) await ensureSearchIndex(database, { tables, logger, signal, pauseMs: 1 });
     } catch (error) {
       // The stop closes the database under the builder, which goes on from there at the next start.
       if (!signal.aborted) logger.error({ err: error }, `search index: ${messageOf(error)}`);

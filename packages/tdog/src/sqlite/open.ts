@@ -27,7 +27,7 @@ export function openFile(file: string, now: number): OpenFile {
       patiently(() => db.exec('PRAGMA journal_mode = WAL'));
       // A crash of the machine may lose the last transactions, never tear one: data and cursor go together.
       db.exec('PRAGMA synchronous = NORMAL');
-      db.exec('PRAGMA cache_size = -16000');
+      db.exec('PRAGMA cache_size = -10000');
       db.exec('PRAGMA temp_store = FILE');
       db.exec('PRAGMA journal_size_limit = 67108864');
     } catch (cause) {

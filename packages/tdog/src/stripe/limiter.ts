@@ -84,7 +84,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     if (found === undefined)
       endpoints.set(
         endpoint,
-        (found = bucket(options.perEndpoint, Math.min(options.perEndpoint * 0.8, FIRST_ENDPOINT_RATE))),
+        (found = bucket(options.perEndpoint, Math.min(options.perEndpoint, FIRST_ENDPOINT_RATE))),
       );
     return found;
   };
