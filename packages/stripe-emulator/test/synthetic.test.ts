@@ -144,6 +144,32 @@ test('the newest event of an object carries its present state', () => {
   }
 });
 
+test('an attempt that fails counts one more', () => {
+  const failed = all('event').filter((event) => {
+    const { previous_attributes: old } = event['data'] as { previous_attributes?: StripeObject };
+    return event['type'] === 'invoice.updated' && old?.['attempt_count'] !== undefined;
+  });
+  expect(failed.length).toBeGreaterThan(0);
+  for (const event of failed) {
+    const { object, previous_attributes: old } = event['data'] as Record<string, StripeObject>;
+    expect(Number(object?.['attempt_count'])).toBe(Number(old?.['attempt_count']) + 1);
+  }
+});
+
+test('what an invoice that is being collected says, its subscription and customer say too', () => {
+  const collected = all('invoice').filter(
+    (one) => one['status'] === 'open' && Number(one['attempt_count']) > 0,
+  );
+  expect(collected.length).toBeGreaterThan(0);
+  for (const invoice of collected) {
+    expect(Number(invoice['next_payment_attempt'])).toBeGreaterThan(at);
+    const parent = invoice['parent'] as { subscription_details: { subscription: string } };
+    const { subscription } = parent.subscription_details;
+    expect(emulator.state.get('subscription', subscription)?.['status']).toBe('past_due');
+    expect(emulator.state.get('customer', String(invoice['customer']))?.['delinquent']).toBe(true);
+  }
+});
+
 test('a company that grows, with all that happens to one', () => {
   const customers = all('customer');
   const year = (n: number): number =>

@@ -116,10 +116,11 @@ function invoiceEvents(one: F.InvoiceFact, tell: Tell): void {
   const about = (at: number | null | undefined, type: string): void => tell(at, type, 'invoice', one);
   about(one.created, 'invoice.created');
   about(one.finalizedAt, 'invoice.finalized');
-  for (const at of one.attempts) {
+  for (const [before, at] of one.attempts.entries()) {
     if (one.paidAt === null || at + 1 < one.paidAt) {
       about(at + 1, 'invoice.payment_failed');
-      tell(at + 1, 'invoice.updated', 'invoice', one, { attempt_count: 0, attempted: false });
+      const old = before === 0 ? { attempt_count: 0, attempted: false } : { attempt_count: before };
+      tell(at + 1, 'invoice.updated', 'invoice', one, old);
     }
   }
   about(one.paidAt, 'invoice.paid');

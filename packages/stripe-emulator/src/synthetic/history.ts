@@ -378,7 +378,11 @@ class Draw {
     let at = invoice.finalizedAt;
     for (let n = 0; n <= retryDays.length; n++) {
       if (n > 0) at += (retryDays[n - 1] ?? 7) * day;
-      if (at >= end) return false;
+      if (at >= end) {
+        // The next try is still to come.
+        if (n > 0) subscription.pastDue.push({ from: invoice.finalizedAt, to: Infinity });
+        return false;
+      }
       invoice.attempts.push(at);
       if (n >= failures) {
         this.#succeed(intent, at + 1);
