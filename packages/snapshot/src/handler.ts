@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { SnapshotError } from './errors.ts';
+import { SnapshotError, type SnapshotErrorCode } from './errors.ts';
 import { createLimiter } from './limiter.ts';
 import { createManifests } from './manifests.ts';
 import type { SnapshotHandler, SnapshotOptions, SnapshotStatus } from './options.ts';
@@ -74,6 +74,13 @@ export function createSnapshotHandler(options: SnapshotOptions): SnapshotHandler
   return Object.assign(handle, { status, close, [Symbol.asyncDispose]: close });
 }
 
+/** What the client is told; the log has the rest. */
+const ANSWERS: Partial<Record<SnapshotErrorCode, readonly [status: number, text: string]>> = {
+  SNAPSHOT_SOURCE_MISSING: [503, 'The database is not there yet.'],
+  SNAPSHOT_BUSY: [503, 'The database is locked.'],
+  SNAPSHOT_DISK_FULL: [507, 'There is no disk space for a copy.'],
+};
+
 function fail(
   res: ServerResponse,
   error: unknown,
@@ -88,14 +95,10 @@ function fail(
     res.destroy();
     return;
   }
-  const [status, text] =
-    code === 'SNAPSHOT_SOURCE_MISSING'
-      ? [503, 'The database is not there yet.']
-      : code === 'SNAPSHOT_DISK_FULL'
-        ? [507, 'There is no disk space for a copy.']
-        : expected
-          ? [503, 'The server is stopping.']
-          : [500, 'The snapshot failed.'];
+  const [status, text] = (code === undefined ? undefined : ANSWERS[code]) ?? [
+    expected ? 503 : 500,
+    expected ? 'The server is stopping.' : 'The snapshot failed.',
+  ];
   res.writeHead(status, {
     'content-type': 'text/plain; charset=utf-8',
     ...(status === 503 ? { 'retry-after': '5' } : {}),

@@ -283,6 +283,35 @@ describe('faults', () => {
     expect((await get(url)).status).toBe(200);
   });
 
+  test('an empty file is no database yet', async () => {
+    const file = join(tempDir(), 'a.sqlite');
+    writeFileSync(file, '');
+    const { url } = await serveSnapshots({ file });
+    expect(await get(url)).toMatchObject({ status: 503, headers: { 'retry-after': '5' } });
+    createDatabase(file);
+    expect((await get(url)).status).toBe(200);
+  });
+
+  test('a writer who has the lock and keeps it holds up no download', async () => {
+    const { dir, url, db } = await served();
+    db.exec('BEGIN IMMEDIATE; INSERT INTO moves (amount) VALUES (1)');
+    const { status, body } = await get(url);
+    expect(status).toBe(200);
+    db.exec('COMMIT');
+    writeFileSync(join(dir, 'copy.sqlite'), body);
+    expect(checkCopy(join(dir, 'copy.sqlite')).moves).toBe(0);
+  });
+
+  test('a database that another has for itself: later', async () => {
+    const file = join(tempDir(), 'a.sqlite');
+    const db = createDatabase(file, { journal: 'DELETE' });
+    const { url } = await serveSnapshots({ file, acquireMs: 100 });
+    db.exec('BEGIN EXCLUSIVE');
+    expect(await get(url)).toMatchObject({ status: 503, headers: { 'retry-after': '5' } });
+    db.exec('COMMIT');
+    expect((await get(url)).status).toBe(200);
+  });
+
   test('a version that can not be had is no fault of the download', async () => {
     const dataVersion = (): number => {
       throw new Error('not now');

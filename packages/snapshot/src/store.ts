@@ -61,8 +61,8 @@ export function createStore(
       // Only what may stand in an entity tag, and no dot: the last dot ends the version.
       return value === undefined ? undefined : encodeURIComponent(String(value)).replaceAll('.', '%2E');
     }
-    const answer = await worker.ask<{ version: string }>({ op: 'version', file });
-    return `${boot}-${answer.version}`;
+    const answer = await worker.ask<{ version: string | undefined }>({ op: 'version', file });
+    return answer.version === undefined ? undefined : `${boot}-${answer.version}`;
   };
 
   /** A version that can't be had is not known: the download works, there is only no 304. */

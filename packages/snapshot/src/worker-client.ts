@@ -72,6 +72,14 @@ function workerError(message: string, code: string | undefined): SnapshotError {
   if (code === 'ENOSPC' || /disk is full/.test(message)) {
     return new SnapshotError('SNAPSHOT_DISK_FULL', message);
   }
+  if (code === 'EBUSY' || /database is locked/.test(message)) {
+    return new SnapshotError('SNAPSHOT_BUSY', message);
+  }
+  if (/readonly database|unable to open database/.test(message)) {
+    const why =
+      'its folder can’t be written here, which also readers of a database in WAL mode need (https://sqlite.org/wal.html#readonly)';
+    return new SnapshotError('SNAPSHOT_FAILED', `${message}: ${why}`);
+  }
   if (/file is not a database/.test(message)) return new SnapshotError('SNAPSHOT_SOURCE_INVALID', message);
   return new SnapshotError('SNAPSHOT_FAILED', message);
 }

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { hashPages } from './hash-pages.ts';
-import { readOverlay, walSalts, type Overlay } from './wal.ts';
+import { readOverlay, walSalts } from './wal.ts';
 import type { Acquired, FileIdentity, WorkerRequest } from './worker-protocol.ts';
 
 // Everything that SQLite does synchronously happens on this thread, so that the caller's event loop goes on serving.
@@ -96,24 +96,25 @@ function checkpoint(connection: DatabaseSync): Checkpoint {
   return { busy: row.busy, log: row.log, checkpointed: row.checkpointed };
 }
 
-/** A read transaction is opened here, and it is found out where its pages are: see `attempt`. */
+/** A read transaction is opened here, and it is found out where its pages are: see `attemptWal`. */
 async function acquire(file: string, timeoutMs: number): Promise<Acquired> {
   const deadline = performance.now() + timeoutMs;
   const identity = identify(file);
   const asker = control(file);
-  const wal = journalMode(asker) === 'wal';
   const connection = open(file);
   try {
     for (;;) {
-      const late = performance.now() >= deadline;
-      const found = wal ? attempt(file, asker, connection, late) : attemptJournal(connection, late);
+      const found = attempt(file, asker, connection, performance.now() >= deadline);
       if (found !== undefined) {
         if (!same(identity, identify(file))) throw new Error('the database was replaced meanwhile');
+        if (found.pages === 0) throw coded('ENOENT', `${file} is empty: there is no database in it yet`);
         const id = ++lastId;
         held.set(id, { connection });
-        return { held: id, identity, blocking: !wal, ...found };
+        return { held: id, identity, ...found };
       }
-      if (performance.now() > deadline + LOCK_MS * 4) throw new Error('the database is locked');
+      if (performance.now() > deadline + LOCK_MS * 4) {
+        throw coded('EBUSY', `${file} is locked by another process`);
+      }
       // A different wait each time, so as not to keep step with a writer that commits at a steady pace.
       await delay(1 + Math.random() * 4);
     }
@@ -123,15 +124,33 @@ async function acquire(file: string, timeoutMs: number): Promise<Acquired> {
   }
 }
 
-interface Found {
-  readonly pages: number;
-  readonly pageSize: number;
-  readonly overlay?: Overlay;
+function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+type Found = Omit<Acquired, 'held' | 'identity'>;
+
+/** One attempt; undefined when a writer came in between, or held a lock. */
+function attempt(
+  file: string,
+  asker: DatabaseSync,
+  connection: DatabaseSync,
+  late: boolean,
+): Found | undefined {
+  try {
+    const found =
+      journalMode(asker) === 'wal'
+        ? attemptWal(file, asker, connection, late)
+        : attemptJournal(connection, late);
+    if (found !== undefined) return found;
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+  }
+  if (connection.isTransaction) connection.exec('ROLLBACK');
+  return undefined;
 }
 
 /**
- * One attempt; undefined when a writer came in between, or held a lock.
- *
  * Frozen: after BEGIN and the first read all frames of the WAL are in the database file. As no checkpoint moves
  * frames past the mark of a reader, the last frame is this reader's mark: the file is the snapshot, and stays
  * so until the transaction ends.
@@ -142,18 +161,18 @@ interface Found {
  * checkpoint touches them.
  *
  * A writer that commits in between makes both unproven. With `late`, writers are kept out for the moment that
- * it takes, so that it ends also when they never pause.
+ * it takes, so that it ends also when they never pause. One who has the write lock and keeps it commits nothing
+ * meanwhile, so it is tried all the same.
  */
-function attempt(
+function attemptWal(
   file: string,
   asker: DatabaseSync,
   connection: DatabaseSync,
   late: boolean,
 ): Found | undefined {
   const wal = `${file}-wal`;
-  const lock = late ? new DatabaseSync(file, { timeout: LOCK_MS }) : undefined;
+  const lock = late ? keepWritersOut(file) : undefined;
   try {
-    lock?.exec('BEGIN IMMEDIATE');
     const before = checkpoint(asker);
     const salts = walSalts(wal);
     begin(connection);
@@ -166,31 +185,33 @@ function attempt(
       before.checkpointed <= after.checkpointed &&
       salts !== undefined &&
       salts === walSalts(wal);
-    if (frozen) return sizes(connection);
-    if (still) {
-      const found = sizes(connection);
-      return { ...found, overlay: readOverlay(wal, after.log, found.pageSize, found.pages) };
-    }
-  } catch (error) {
-    if (!isBusy(error)) throw error;
+    if (frozen) return { ...sizes(connection), blocking: false };
+    if (!still) return undefined;
+    const { pages, pageSize } = sizes(connection);
+    return { pages, pageSize, overlay: readOverlay(wal, after.log, pageSize, pages), blocking: false };
   } finally {
     lock?.close();
   }
-  if (connection.isTransaction) connection.exec('ROLLBACK');
-  return undefined;
+}
+
+/** Closing the connection lets them in again. Undefined when a writer has the lock and keeps it. */
+function keepWritersOut(file: string): DatabaseSync | undefined {
+  const connection = new DatabaseSync(file, { timeout: LOCK_MS });
+  try {
+    connection.exec('BEGIN IMMEDIATE');
+    return connection;
+  } catch (error) {
+    connection.close();
+    if (!isBusy(error)) throw error;
+    return undefined;
+  }
 }
 
 /** With a rollback journal nobody writes to the file while a reader has its shared lock. */
-function attemptJournal(connection: DatabaseSync, late: boolean): Found | undefined {
-  try {
-    if (late) connection.exec(`PRAGMA busy_timeout = ${String(LOCK_MS)}`);
-    begin(connection);
-    return sizes(connection);
-  } catch (error) {
-    if (!isBusy(error)) throw error;
-  }
-  if (connection.isTransaction) connection.exec('ROLLBACK');
-  return undefined;
+function attemptJournal(connection: DatabaseSync, late: boolean): Found {
+  if (late) connection.exec(`PRAGMA busy_timeout = ${String(LOCK_MS)}`);
+  begin(connection);
+  return { ...sizes(connection), blocking: true };
 }
 
 /** BEGIN alone takes no lock and no mark: the first read does. */
@@ -199,7 +220,7 @@ function begin(connection: DatabaseSync): void {
   connection.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get();
 }
 
-function sizes(connection: DatabaseSync): Found {
+function sizes(connection: DatabaseSync): { pages: number; pageSize: number } {
   return { pages: number(connection, 'page_count'), pageSize: number(connection, 'page_size') };
 }
 
@@ -233,12 +254,19 @@ function release(id: number): void {
 }
 
 function size(file: string): { bytes: number } {
-  const connection = control(file);
-  return { bytes: number(connection, 'page_count') * number(connection, 'page_size') };
+  const { pages, pageSize } = sizes(control(file));
+  if (pages === 0) throw coded('ENOENT', `${file} is empty: there is no database in it yet`);
+  return { bytes: pages * pageSize };
 }
 
-function version(file: string): { version: string } {
-  return { version: String(number(control(file), 'data_version')) };
+/** Undefined while another process has the file for itself. */
+function version(file: string): { version: string | undefined } {
+  try {
+    return { version: String(number(control(file), 'data_version')) };
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+    return { version: undefined };
+  }
 }
 
 function check(file: string): { problem: string | undefined } {
