@@ -43,3 +43,30 @@ def test_main_columns_and_labels_are_columns_of_the_catalogue():
         columns |= {(table.get("parent") or {}).get("table", "")[:-1], *[c.split(" ")[0] for c in table.get("pseudoColumns", [])]}
         assert [c for c in known.columns if c not in columns] == [], known.name
         assert known.label is None or known.label in columns, known.name
+
+
+def test_a_filtered_page_does_not_wait_for_its_count(tmp_path):
+    """Where no index helps, counting reads the whole table: the page shows its rows without a count, one's own SQL still counts."""
+    import sqlite3
+
+    from conftest import Site
+    from stripe_site import database
+
+    file = tmp_path / "big.sqlite"
+    db = sqlite3.connect(file)
+    db.execute("create table customers (id text primary key not null, name text, created text)")
+    db.execute("with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000) insert into customers select 'cus_' || i, 'x', null from n")
+    db.commit()
+    db.close()
+    site = Site(file)
+    limit, database.FILTERED_COUNT_MS = database.FILTERED_COUNT_MS, 60_000
+    try:
+        assert site.json("/stripe/customers.json?name=x&_size=1")["filtered_table_rows_count"] == 100_000
+        database.FILTERED_COUNT_MS = 0.001
+        answer = site.json("/stripe/customers.json?name=x&_size=2")
+        assert answer["filtered_table_rows_count"] is None and len(answer["rows"]) == 2
+        assert site.get("/stripe/customers?name=x").status_code == 200
+        assert site.sql("select count(*) as n from customers where name = 'x'") == [{"n": 100_000}]
+    finally:
+        database.FILTERED_COUNT_MS = limit
+        site.close()
