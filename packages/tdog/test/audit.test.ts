@@ -129,6 +129,35 @@ test('objects that are deleted while verify lists them do not end it', async () 
   expect(result.tables.map((table) => table.error)).toEqual([undefined]);
 });
 
+test('money that moves while verify reads is no drift, an old movement that differs is', async () => {
+  kit = await createKit({ source: { synthetic: 10 } });
+  await kit.run();
+  kit.emulator.setFaults({ latencyMs: 10 });
+  let over = false;
+  const running = verify(kit.options()).finally(() => (over = true));
+  while (!over) await pay();
+  const result = await running;
+  expect(result.tables.filter(({ drift }) => drift > 0)).toEqual([]);
+  kit.emulator.setFaults({});
+  const db = new DatabaseSync(kit.path());
+  db.exec(
+    'UPDATE balance_transactions SET fee = fee + 1 WHERE id = (SELECT id FROM balance_transactions ORDER BY created LIMIT 1)',
+  );
+  db.close();
+  const [movements] = (await verify(kit.options({ tables: ['balance_transactions'] }))).tables;
+  expect(movements).toMatchObject({ table: 'balance_transactions', drift: 1, repaired: 1 });
+});
+
+async function pay(): Promise<void> {
+  const body = 'amount=1000&currency=eur&source=tok_visa';
+  const headers = {
+    authorization: `Bearer ${kit.key}`,
+    'content-type': 'application/x-www-form-urlencoded',
+  };
+  const answer = await fetch(`${kit.url}/v1/charges`, { method: 'POST', headers, body });
+  expect(answer.status).toBe(200);
+}
+
 test('a line that goes while its list is read does not end the list', async () => {
   kit = await createKit({ source: { synthetic: 5 } });
   const invoice = all('invoice')[0] as Stripe;
