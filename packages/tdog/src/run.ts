@@ -226,7 +226,7 @@ function endRun(engine: Engine, run: number): void {
 function verdictHooks(
   options: ResolvedOptions,
   control: Control | undefined,
-): { onAccepted: (startedAt: number) => void; onRefused: () => void } {
+): { onAccepted: () => void; onRefused: () => void } {
   let told = -Infinity;
   let before: KeyVerdict | undefined;
   const tell = (verdict: KeyVerdict): void => {
@@ -242,8 +242,8 @@ function verdictHooks(
     options.onKeyVerdict?.(verdict, at);
   };
   return {
-    onAccepted: (startedAt) => {
-      if (control?.keyVerdict !== 'refused' || startedAt > (control.keyRefusedAt ?? -Infinity)) tell('live');
+    onAccepted: () => {
+      if (control?.toldRefused !== true) tell('live');
     },
     onRefused: () => tell('refused'),
   };

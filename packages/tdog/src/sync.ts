@@ -16,8 +16,8 @@ export interface Control {
   phase: SyncPhase;
   keyVerdict: KeyVerdict | undefined;
   keyAcceptedAt: number | undefined;
-  /** When somebody else learned that the key is refused: answers to older requests say nothing about it. */
-  keyRefusedAt: number | undefined;
+  /** Somebody else learned that the key is refused: answers on their way say nothing about it, until it is asked about anew. */
+  toldRefused: boolean;
   lastPollAt: number | undefined;
   pollIntervalMs: number;
   trouble: string | undefined;
@@ -44,7 +44,7 @@ export function createSync(options: SyncOptions): Sync {
     phase: 'idle',
     keyVerdict: undefined,
     keyAcceptedAt: undefined,
-    keyRefusedAt: undefined,
+    toldRefused: false,
     lastPollAt: undefined,
     pollIntervalMs: resolved.pollIntervalMs ?? 1_000,
     trouble: undefined,
@@ -76,11 +76,12 @@ export function createSync(options: SyncOptions): Sync {
     },
     keyRefused: () => {
       control.keyVerdict = 'refused';
-      control.keyRefusedAt = resolved.now();
+      control.toldRefused = true;
       control.wake();
     },
     keyAccepted: () => {
       control.keyVerdict = 'live';
+      control.toldRefused = false;
       control.keyAcceptedAt = resolved.now();
       control.wake();
     },

@@ -95,6 +95,7 @@ async function rest(engine: Engine, control: Control): Promise<void> {
     // Who looks, or a webhook, changes nothing about the key; both are dealt with when it is accepted again.
     await pause(control, engine.signal, Math.min(left, REST_STEP_MS));
   }
+  control.toldRefused = false;
   control.phase = 'watching';
 }
 

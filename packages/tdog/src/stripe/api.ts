@@ -50,8 +50,7 @@ export interface Api {
 /** Callbacks of {@link createApi}. */
 export interface ApiHooks {
   readonly onRead: (purpose: Purpose) => void;
-  /** Stripe answered a request that started then. */
-  readonly onAccepted: (startedAt: number) => void;
+  readonly onAccepted: () => void;
   readonly onRefused: () => void;
 }
 
@@ -109,7 +108,7 @@ export function createApi(
       limiter.succeeded(get.endpoint, startedAt);
       successes += 1;
       trouble = undefined;
-      hooks.onAccepted(startedAt);
+      hooks.onAccepted();
       return body;
     } catch (error) {
       const problem = toProblem(error, signal.aborted);
@@ -119,7 +118,7 @@ export function createApi(
       }
       // 403, 404, 429 and other 4xx are answers to a key that Stripe knows.
       if (problem.kind === 'refused') hooks.onRefused();
-      else if (problem.status !== undefined && problem.status < 500) hooks.onAccepted(startedAt);
+      else if (problem.status !== undefined && problem.status < 500) hooks.onAccepted();
       throw problem;
     } finally {
       gate.leave(get.endpoint);
