@@ -72,6 +72,27 @@ test('a coupon that is deleted stays as a row that is no longer valid', async ()
   expect(row(kit.path(), 'coupons', 'TWENTY')).toMatchObject({ name: 'Twenty off', valid: 0 });
 });
 
+test('a copy of a coupon inside another object, of before its last use, does not take the row back', async () => {
+  kit = await createKit({ source: { empty: true } });
+  const coupon = { id: 'TEN', object: 'coupon', created: 1_700_000_000, livemode: false, percent_off: 10 };
+  kit.emulator.state.put({ ...coupon, times_redeemed: 3 });
+  await kit.run();
+  const code = (uses: number): Stripe => ({
+    id: `promo_${uses}`,
+    object: 'promotion_code',
+    created: 1_700_000_001,
+    livemode: false,
+    coupon: { ...coupon, times_redeemed: uses },
+  });
+  kit.emulator.state.emit('promotion_code.created', code(2));
+  await kit.run();
+  expect(row(kit.path(), 'promotion_codes', 'promo_2')).toBeDefined();
+  expect(row(kit.path(), 'coupons', 'TEN')?.['times_redeemed']).toBe(3);
+  kit.emulator.state.emit('promotion_code.created', code(4));
+  await kit.run();
+  expect(row(kit.path(), 'coupons', 'TEN')?.['times_redeemed']).toBe(4);
+});
+
 test("a file of a key that could not read its account takes no other account's objects", async () => {
   kit = await createKit({ source: { synthetic: 3, seed: 1 }, faults: { forbidden: ['/v1/account'] } });
   await kit.run();

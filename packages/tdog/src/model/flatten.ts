@@ -7,8 +7,11 @@ export interface Write {
   readonly id: string;
   readonly object: StripeObject;
   readonly parent: string | undefined;
-  /** `insert`: a copy inside another object, perhaps not the newest; it only fills a gap. */
-  readonly mode: 'upsert' | 'insert';
+  /**
+   * `insert`: a copy inside another object, perhaps not the newest; it only fills a gap. `copy`: one that was rendered
+   * with the object that holds it; written unless the row is known to be newer.
+   */
+  readonly mode: 'upsert' | 'insert' | 'copy';
 }
 
 /** An inline list that is complete: children of this parent that are not named are gone. */
@@ -114,5 +117,5 @@ function embed(model: Model, value: unknown, flat: Flat): void {
   if (!isObject(value)) return;
   const table = model.tableOf(value);
   if (table !== undefined)
-    flatten(model, table, value, undefined, flat, ALWAYS_CURRENT.has(table.name) ? 'upsert' : 'insert');
+    flatten(model, table, value, undefined, flat, ALWAYS_CURRENT.has(table.name) ? 'copy' : 'insert');
 }

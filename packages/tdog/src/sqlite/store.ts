@@ -76,17 +76,26 @@ export function createStore(db: DatabaseSync, model: Model, now: () => number): 
       seen.add(key);
       if (anyDeleted && store.isDeleted(table.name, id)) return 0;
     }
+    if (write.mode === 'copy' && isOlder(write)) return 0;
     const values: SqlValue[] = [id];
     for (const column of table.columns)
       values.push(column.read(write.object, write.parent) ?? column.initial ?? null);
     values.push(table.extra(write.object), ts, ts);
-    const changes = Number(of(table)[write.mode].run(...values).changes);
+    const changes = Number(of(table)[write.mode === 'insert' ? 'insert' : 'upsert'].run(...values).changes);
     if (changes > 0) {
       dirty = true;
-      if (anyDeleted && write.mode === 'upsert')
+      if (anyDeleted && write.mode !== 'insert')
         prepare('DELETE FROM td_deleted WHERE "table" = ? AND id = ?').run(table.name, id);
     }
     return changes;
+  }
+
+  /** Lists are read side by side, so a copy may be of before the row. A coupon's uses only grow. */
+  function isOlder({ table, id, object }: Write): boolean {
+    const uses = object['times_redeemed'];
+    if (typeof uses !== 'number') return false;
+    const sql = `SELECT 1 FROM ${q(table.name)} WHERE id = ? AND times_redeemed > ?`;
+    return prepare(sql).get(id, uses) !== undefined;
   }
 
   function replaceSet(set: ChildSet): number {
