@@ -59,6 +59,22 @@ test('kill -9 in the middle, again and again: it continues, and nothing is lost 
   expect(dump(kit.path())).toEqual(dump(kit.path('fresh.sqlite')));
 });
 
+test('a reader that has the file for itself for a moment, as when it takes up the log of a crash, is waited for', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const script = `const { DatabaseSync } = await import('node:sqlite');
+    const db = new DatabaseSync(process.argv[1]);
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT');
+    console.log('held');
+    setTimeout(() => db.close(), 500);`;
+  const holder = spawn(process.execPath, ['--input-type=module', '--eval', script, kit.path()], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(holder);
+  await once(holder.stdout, 'data');
+  await kit.run();
+});
+
 function written(): number {
   try {
     return Number(query(kit.path(), 'SELECT sum(rows) AS n FROM td_progress')[0]?.['n'] ?? 0);

@@ -4,6 +4,9 @@ import { DatabaseSync } from 'node:sqlite';
 
 import { SyncError } from '../errors.ts';
 
+/** So long others may have the file for themselves: a reader, too, does while it takes up the log that a crash has left. */
+const BUSY_MS = 30_000;
+
 /** An open file, and the lock that keeps other engines away. */
 export interface OpenFile {
   readonly db: DatabaseSync;
@@ -21,7 +24,7 @@ export function openFile(file: string, now: number): OpenFile {
   const unlock = lock(file);
   try {
     const movedTo = moveAsideOld(file, now);
-    const db = new DatabaseSync(file, { enableForeignKeyConstraints: false, timeout: 30_000 });
+    const db = new DatabaseSync(file, { enableForeignKeyConstraints: false, timeout: BUSY_MS });
     try {
       db.exec('PRAGMA page_size = 8192');
       patiently(() => db.exec('PRAGMA journal_mode = WAL'));
@@ -90,7 +93,7 @@ function moveAsideOld(file: string, now: number): string | undefined {
   let db: DatabaseSync | undefined;
   let old = false;
   try {
-    db = new DatabaseSync(file, { readOnly: true });
+    db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_MS });
     const names = db
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
       .all()
