@@ -20,7 +20,7 @@ async function run(services: Record<string, ServiceOptions>): Promise<ChildProce
   return program;
 }
 
-test('when the supervisor is killed its services end, with their groups, also those that ignore SIGTERM', async () => {
+test('when the supervisor is killed its services end, with their groups and what has left them, also those that ignore SIGTERM', async () => {
   const dir = tempDir();
   const program = await run({
     a: {
@@ -28,12 +28,19 @@ test('when the supervisor is killed its services end, with their groups, also th
       ready: { type: 'log', pattern: 'up' },
     },
     c: {
-      ...child('ignore=SIGTERM', `pid=${dir}/c`, 'print=up', 'stay'),
+      ...child(
+        'ignore=SIGTERM',
+        `pid=${dir}/c`,
+        `daemon=${dir}/d`,
+        `stubborn-daemon=${dir}/e`,
+        'print=up',
+        'stay',
+      ),
       ready: { type: 'log', pattern: 'up' },
       dependsOn: ['a'],
     },
   });
-  const pids = await Promise.all(['a', 'b', 'c'].map((name) => pidIn(join(dir, name))));
+  const pids = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => pidIn(join(dir, name))));
   program.kill('SIGKILL');
   await waitFor('all to be gone', () => pids.every((pid) => !alive(pid)));
 });

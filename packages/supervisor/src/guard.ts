@@ -7,32 +7,52 @@ import type { Logger } from 'pino';
  * code (prctl) needed, and it reaches whole process groups.
  */
 export interface Guard {
-  add(pid: number): void;
+  /** `entry`: the entry (`NAME=value`) in the environment of all that it has started. */
+  add(pid: number, entry: string): void;
   remove(pid: number): void;
   close(): Promise<void>;
 }
 
-// Newest first, as services are stopped in reverse. 5 s from SIGTERM to SIGKILL.
+// Newest first, as services are stopped in reverse. 5 s from SIGTERM to SIGKILL; then 1 s for what has left the groups.
 const script = `
 trap '' TERM INT HUP QUIT
-groups=
-while read -r word pid; do
+groups= entries=
+while read -r word pid entry; do
   case $word in
-    add) groups="$pid $groups" ;;
-    remove) rest=; for p in $groups; do [ "$p" = "$pid" ] || rest="$rest $p"; done; groups=$rest ;;
+    add) groups="$pid $groups"; entries="$pid:$entry $entries" ;;
+    remove)
+      rest=; for p in $groups; do [ "$p" = "$pid" ] || rest="$rest $p"; done; groups=$rest
+      rest=; for e in $entries; do [ "\${e%%:*}" = "$pid" ] || rest="$rest $e"; done; entries=$rest ;;
     bye) exit 0 ;;
   esac
 done
+strays() {
+  found=
+  for e in $entries; do
+    for path in $(grep -lsF -e "\${e#*:}" /proc/[0-9]*/environ); do
+      path=\${path#/proc/}
+      kill -s "$1" -- "\${path%/environ}" && found=1
+    done
+  done
+}
 for p in $groups; do kill -s TERM -- "-$p"; done
 turn=0
 while [ $turn -lt 50 ]; do
   alive=
   for p in $groups; do kill -s 0 -- "-$p" && alive=1; done
-  [ -n "$alive" ] || exit 0
+  [ -n "$alive" ] || break
   sleep 0.1
   turn=$((turn + 1))
 done
-for p in $groups; do kill -s KILL -- "-$p"; done
+[ -z "$alive" ] || for p in $groups; do kill -s KILL -- "-$p"; done
+strays TERM
+turn=0
+while [ -n "$found" ] && [ $turn -lt 10 ]; do
+  sleep 0.1
+  strays 0
+  turn=$((turn + 1))
+done
+strays KILL
 `;
 
 /** Starts the watching shell at the first `add`. Without a shell it warns once and does nothing. */
@@ -66,8 +86,8 @@ export function createGuard(logger: Logger): Guard {
   };
 
   return {
-    add: (pid) => {
-      tell(`add ${pid}`);
+    add: (pid, entry) => {
+      tell(`add ${pid} ${entry}`);
     },
     remove: (pid) => {
       tell(`remove ${pid}`);

@@ -39,6 +39,27 @@ export function groupRuns(group: number): boolean {
   });
 }
 
+/**
+ * The processes that were started with this entry (`NAME=value`) in their environment, as far as it may be read; none
+ * where there is no /proc. A zombie has no environment any more.
+ */
+export function processesWith(entry: string): number[] {
+  let pids: string[];
+  try {
+    pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return [];
+  }
+  const found = pids.filter((pid) => {
+    try {
+      return `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}`.includes(`\0${entry}\0`);
+    } catch {
+      return false;
+    }
+  });
+  return found.map(Number);
+}
+
 /** Fields of /proc/PID/stat from the state on. The name before may hold blanks and brackets: count from the last one. */
 function statFields(pid: number | string): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

@@ -5,7 +5,7 @@ import type { ResolvedService } from './options.ts';
 import { pumpLines, type PumpActivity } from './output.ts';
 import type { BlockSink } from './log-files.ts';
 import type { Redactor } from './redact.ts';
-import { groupRuns } from './proc.ts';
+import { groupRuns, processesWith } from './proc.ts';
 import { resolveUser } from './users.ts';
 
 /** After the last process of the group is gone, so long may a daemon that left the group hold the output open. */
@@ -14,6 +14,17 @@ const outputIdleMs = 1_000;
 const outputStuckMs = 3_000;
 /** SIGKILL takes effect at once, but for a process in an uninterruptible wait. */
 const afterKillMs = 2_000;
+
+/**
+ * A variable that each start sets to another value, as systemd does with INVOCATION_ID: children inherit it, so that
+ * what leaves the process group (setsid, a double fork) is found all the same.
+ */
+const runVariable = 'SUPERVISOR_RUN';
+
+/** The entry in the environment of all that is started by one start of a service. */
+export function runEntry(run: string): string {
+  return `${runVariable}=${run}`;
+}
 
 /** How the process itself ended. */
 export interface ProcessEnd {
@@ -29,7 +40,7 @@ export interface RunningProcess {
   readonly child: ChildProcess;
   /** The process itself has ended; others of its group may still run. */
   readonly exited: Promise<ProcessEnd>;
-  /** Its whole group has ended and its output is in the sinks. */
+  /** Its whole group and what had left that have ended, and its output is in the sinks. */
   readonly ended: Promise<ProcessEnd>;
   /** Signal, then SIGKILL at the time limit, to the whole group. Again: no effect. */
   terminate(): void;
@@ -45,14 +56,15 @@ export interface ProcessSinks {
   readonly stderr: readonly BlockSink[];
 }
 
-/** Starts it as the leader of a process group of its own. Rejects when it cannot be started. */
+/** Starts it as the leader of a process group of its own, marked by `run`. Rejects when it cannot be started. */
 export async function startProcess(
   service: ResolvedService,
+  run: string,
   sinks: ProcessSinks,
   redactor: Redactor | undefined,
 ): Promise<RunningProcess> {
   const child = spawn(service.command, [...service.args], {
-    env: { ...service.env },
+    env: { ...service.env, [runVariable]: run },
     detached: true,
     stdio: stdioOf(service),
     ...(service.cwd === undefined ? {} : { cwd: service.cwd }),
@@ -67,14 +79,17 @@ export async function startProcess(
   if (pid === undefined) throw new Error(`${service.command} has no process id`);
 
   let killed = false;
-  let terminating = false;
+  /** When what is left is to be killed; undefined until it has been asked to end. */
+  let deadline: number | undefined;
+  let hurry = false;
   let killTimer: NodeJS.Timeout | undefined;
   const kill = (): void => {
+    hurry = true;
     if (signalGroup(pid, 'SIGKILL')) killed = true;
   };
   const terminate = (): void => {
-    if (terminating) return;
-    terminating = true;
+    if (deadline !== undefined) return;
+    deadline = performance.now() + service.stop.timeoutMs;
     signalGroup(pid, service.stop.signal);
     // A stopped process takes the signal only when it goes on.
     signalGroup(pid, 'SIGCONT');
@@ -97,6 +112,8 @@ export async function startProcess(
       await groupGone(pid, () => killed);
     }
     clearTimeout(killTimer);
+    const last = deadline ?? performance.now() + service.stop.timeoutMs;
+    await endStrays(runEntry(run), service.stop.signal, () => hurry || performance.now() >= last);
     await drained(child, pumps, activity);
     return { ...end, killed };
   };
@@ -151,6 +168,38 @@ async function groupGone(pid: number, wasKilled: () => boolean): Promise<void> {
     if (wasKilled()) killedAt ??= performance.now();
     if (killedAt !== undefined && performance.now() - killedAt > afterKillMs) return;
     await delay(wait);
+  }
+}
+
+/**
+ * Ends what has left the group, once the group is gone: a program that stops such children itself is given its time.
+ * Again and again until there are none, because they may start others meanwhile.
+ */
+async function endStrays(entry: string, signal: NodeJS.Signals, late: () => boolean): Promise<void> {
+  const asked = new Set<number>();
+  let killedAt: number | undefined;
+  for (let wait = 5; ; wait = Math.min(100, wait * 2)) {
+    const pids = processesWith(entry);
+    if (pids.length === 0) return;
+    if (late()) killedAt ??= performance.now();
+    if (killedAt !== undefined && performance.now() - killedAt > afterKillMs) return;
+    for (const pid of pids) {
+      if (killedAt !== undefined) signalProcess(pid, 'SIGKILL');
+      else if (!asked.has(pid)) {
+        asked.add(pid);
+        signalProcess(pid, signal);
+        signalProcess(pid, 'SIGCONT');
+      }
+    }
+    await delay(wait);
+  }
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone meanwhile, or not ours to signal.
   }
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createRestartPlan, type RestartPlan } from './backoff.ts';
@@ -10,7 +11,7 @@ import { serviceSinks, type TaggedOutput } from './output.ts';
 import { processUsage } from './proc.ts';
 import { readyOutcome, watchReadiness } from './readiness.ts';
 import type { Redactor } from './redact.ts';
-import { startProcess, type RunningProcess } from './run-process.ts';
+import { runEntry, startProcess, type RunningProcess } from './run-process.ts';
 import type { ServiceExit, ServiceState, ServiceStatus, SupervisorEvent } from './types.ts';
 import { watchdogBites } from './watchdog.ts';
 
@@ -195,11 +196,12 @@ export class Service {
     plan.started(performance.now());
     this.#set('starting');
     const watch = watchReadiness(options);
+    const run = randomUUID();
     let running: RunningProcess;
     try {
       await orAborted(options.beforeStart?.({ signal: this.#stop.signal }), this.#stop.signal);
       const sinks = serviceSinks(options, this.#context, this.#logFile, watch.sinks);
-      running = await startProcess(options, sinks, this.#context.redactor);
+      running = await startProcess(options, run, sinks, this.#context.redactor);
     } catch (error) {
       // Not the error itself: Node's has the command line in it, and so perhaps a secret.
       const text = error instanceof Error ? error.message : String(error);
@@ -212,7 +214,7 @@ export class Service {
     }
     this.#running = running;
     this.#congested = false;
-    if (options.endWithParent) this.#context.guard.add(running.pid);
+    if (options.endWithParent) this.#context.guard.add(running.pid, runEntry(run));
     running.child.on('message', (message) => {
       this.#context.message(options.name, message);
     });

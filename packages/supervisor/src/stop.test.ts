@@ -96,10 +96,50 @@ describe('stop', () => {
     expect(supervisor.status().services[0]?.lastExit).toMatchObject({ code: 3, reason: 'exit' });
   });
 
-  test('a daemon that left the group and holds the output open hangs nothing', async () => {
+  test('of what has left the process group', async () => {
     const path = join(tempDir(), 'pid');
     const { supervisor } = supervise({
       services: { a: child(`daemon=${path}`, 'stay'), b: sh('exec sleep 600') },
+    });
+    await supervisor.start();
+    const pid = await pidIn(path);
+    await supervisor.stop();
+    expect(alive(pid)).toBe(false);
+    expect(supervisor.status().services[0]?.lastExit).toMatchObject({ signal: 'SIGTERM', killed: false });
+  });
+
+  test.each([
+    ['its time limit', 100, {}],
+    ['a stop at once', 600_000, { now: true }],
+  ])('of what has left it and ignores the signal, by %s', async (_name, timeoutMs, how) => {
+    const path = join(tempDir(), 'pid');
+    const { supervisor } = supervise({
+      services: { a: { ...child(`stubborn-daemon=${path}`, 'stay'), stop: { timeoutMs } } },
+    });
+    await supervisor.start();
+    const pid = await pidIn(path);
+    await supervisor.stop(how);
+    await waitFor('the daemon to be gone', () => !alive(pid));
+  });
+
+  test('what a crashed child has started out of its group goes before the next start', async () => {
+    const path = join(tempDir(), 'pid');
+    const { supervisor } = supervise({
+      services: {
+        a: { ...child(`daemon=${path}`, 'exit=3'), restart: 'never', onGiveUp: 'leave' },
+        b: sh('sleep 600'),
+      },
+    });
+    await supervisor.start();
+    const pid = await pidIn(path);
+    await waitFor('a to be given up', () => supervisor.status().services[0]?.state === 'failed');
+    expect(alive(pid)).toBe(false);
+  });
+
+  test('a daemon that dropped its environment and holds the output open hangs nothing', async () => {
+    const path = join(tempDir(), 'pid');
+    const { supervisor } = supervise({
+      services: { a: child(`unknown-daemon=${path}`, 'stay'), b: sh('exec sleep 600') },
     });
     await supervisor.start();
     const pid = await pidIn(path);

@@ -23,7 +23,13 @@ describe('environment', () => {
     });
     await supervisor.start();
     await supervisor.done;
-    expect(JSON.parse(readFileSync(join(logDir, 'a.log'), 'utf8'))).toEqual({ A: '1', B: 'own', C: '3' });
+    expect(JSON.parse(readFileSync(join(logDir, 'a.log'), 'utf8'))).toEqual({
+      A: '1',
+      B: 'own',
+      C: '3',
+      // The one exception: by it a child is known that leaves its process group.
+      SUPERVISOR_RUN: expect.stringMatching(/^[\da-f-]{36}$/) as string,
+    });
   });
 
   test('runs in the directory and as the user of choice', async () => {
