@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { copyDatabase, pullDatabase, SnapshotError } from './index.ts';
+import { copyDatabase, pullDatabase, SnapshotError, type PullOptions } from './index.ts';
 
 const USAGE = `sqlite-snapshot copy SRC DEST [--overwrite] [--check]
     writes a consistent copy of a database that others are writing to
@@ -46,7 +46,8 @@ async function main(): Promise<void> {
   } else if (command === 'pull') {
     const headers = requestHeaders(values.header, values['key-file']);
     const every = values.every === undefined ? undefined : seconds(values.every);
-    await pull(from, to, headers, every, stop.signal, say);
+    const show = values.quiet ? () => undefined : showProgress(to);
+    await pull(from, to, headers, every, stop.signal, { say, show });
   } else {
     throw new UsageError(`there is no command ${String(command)}`);
   }
@@ -91,12 +92,12 @@ async function pull(
   headers: Record<string, string>,
   every: number | undefined,
   signal: AbortSignal,
-  say: (text: string) => void,
+  { say, show }: { say: (text: string) => void; show: Progress },
 ): Promise<void> {
   if (!URL.canParse(url)) throw new UsageError(`${url} is not a URL`);
   do {
     try {
-      const { how, received, bytes } = await pullDatabase(url, file, { headers, signal });
+      const { how, received, bytes } = await pullDatabase(url, file, { headers, signal, onProgress: show });
       if (how !== 'unchanged' || every === undefined)
         say(`${file}: ${how}, ${String(received)} of ${String(bytes)} bytes fetched`);
     } catch (error) {
@@ -106,6 +107,22 @@ async function pull(
     }
     if (every !== undefined) await delay(every * 1000, undefined, { signal }).catch(() => undefined);
   } while (every !== undefined && !signal.aborted);
+}
+
+type Progress = NonNullable<PullOptions['onProgress']>;
+
+/** A line that changes, for who watches. */
+function showProgress(file: string): Progress {
+  if (!process.stderr.isTTY) return () => undefined;
+  let next = 0;
+  return ({ bytes, total }) => {
+    const done = bytes === total;
+    if (performance.now() < next && !done) return;
+    next = performance.now() + 250;
+    const mb = (value: number): string => (value / 1e6).toFixed(1);
+    const of = total === undefined ? '' : ` of ${mb(total)}`;
+    process.stderr.write(`\r\x1b[K${done ? '' : `${file}: ${mb(bytes)}${of} MB`}`);
+  };
 }
 
 function seconds(text: string): number {

@@ -153,4 +153,23 @@ describe('the command', { timeout: 60_000 }, () => {
     expect(ran.code).toBe(1);
     expect(readdirSync(dir).sort()).toEqual(before);
   });
+
+  test('a disk that is full at the client is said in one line, and the copy stays', async () => {
+    const dir = tempDir();
+    const file = join(dir, 'a.sqlite');
+    const db = createDatabase(file, { accounts: 20_000 });
+    const { url } = await serveSnapshots({ file, shareMs: 0 });
+    const copy = join(dir, 'c.sqlite');
+    const full = { shell: "trap '' XFSZ; ulimit -f 1000" };
+    for (const how of ['full', 'delta']) {
+      const before = readdirSync(dir).sort();
+      const ran = await bin(['pull', url, copy], full);
+      expect(ran).toMatchObject({ code: 1, out: '' });
+      expect(ran.err).toBe(`sqlite-snapshot: There is no space for ${copy} (SNAPSHOT_DISK_FULL)\n`);
+      expect(readdirSync(dir).sort()).toEqual(before);
+      if (how === 'full') expect(await bin(['pull', url, copy])).toMatchObject({ code: 0 });
+      db.exec('BEGIN; INSERT INTO moves (amount) VALUES (0); UPDATE counter SET n = n + 1; COMMIT');
+    }
+    expect(checkCopy(copy).moves).toBe(1);
+  });
 });

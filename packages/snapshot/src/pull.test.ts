@@ -1,5 +1,16 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { request, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -48,7 +59,7 @@ describe('pull', () => {
     expect(second.how).toBe('delta');
     expect(second.received).toBeLessThan(100_000);
     expect(checkCopy(copy).moves).toBe(1);
-    expect(readdirSync(dir).filter((name) => name.startsWith('.snapshot'))).toEqual([]);
+    expect(readdirSync(dir).filter((name) => name.includes('.pull-'))).toEqual([]);
   });
 
   test(
@@ -127,6 +138,125 @@ describe('pull', () => {
     expect(checkCopy(copy).moves).toBe(1);
   });
 
+  test('a copy that was changed here is fetched anew although the server has nothing new', async () => {
+    const { copy, url } = await served();
+    await pullDatabase(url, copy);
+    const local = new DatabaseSync(copy);
+    local.exec(`UPDATE accounts SET filler = 'mine' WHERE id = 9000`);
+    local.close();
+    expect((await pullDatabase(url, copy)).how).toBe('full');
+    expect(await pullDatabase(url, copy)).toMatchObject({ how: 'unchanged' });
+  });
+
+  test('a copy that was moved here with what is known of it is known', async () => {
+    const { copy, url, db, dir } = await served();
+    await pullDatabase(url, copy);
+    const moved = join(dir, 'moved.sqlite');
+    copyFileSync(copy, moved);
+    utimesSync(moved, 1, 1);
+    copyFileSync(`${copy}.snapshot.json`, `${moved}.snapshot.json`);
+    change(db);
+    expect((await pullDatabase(url, moved)).how).toBe('delta');
+    expect(checkCopy(moved).moves).toBe(1);
+  });
+
+  test('two at once onto the same file leave one whole copy, and know which', async () => {
+    const { copy, db, url } = await served();
+    await pullDatabase(url, copy);
+    for (let n = 1; n <= 3; n++) {
+      change(db, n);
+      await Promise.all([pullDatabase(url, copy), pullDatabase(url, copy), pullDatabase(url, copy)]);
+      expect(checkCopy(copy).moves).toBe(n);
+    }
+    change(db, 4);
+    await pullDatabase(url, copy);
+    expect(checkCopy(copy).moves).toBe(4);
+  });
+
+  test('an older state that comes last is not taken for the newer one', async () => {
+    const { copy, db, url } = await served();
+    await pullDatabase(url, copy);
+    const older = readFileSync(copy);
+    change(db);
+    await pullDatabase(url, copy);
+    // As a second pull leaves it that began earlier and renames between the other's two steps.
+    writeFileSync(copy, older);
+    await pullDatabase(url, copy);
+    expect(checkCopy(copy).moves).toBe(1);
+  });
+
+  test('one that another process is fetching is left to it; what a killed one left is removed', async () => {
+    const { copy, url, dir } = await served();
+    const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+    const partial = `${copy}.pull-${String(other.pid)}-0a`;
+    writeFileSync(partial, 'half');
+    try {
+      await expect(pullDatabase(url, copy)).rejects.toMatchObject({ code: 'SNAPSHOT_BUSY' });
+      const anHourAgo = new Date(Date.now() - 3_600_000);
+      utimesSync(partial, anHourAgo, anHourAgo);
+      expect((await pullDatabase(url, copy)).how).toBe('full');
+    } finally {
+      other.kill('SIGKILL');
+    }
+    expect(readdirSync(dir).filter((name) => name.includes('.pull-'))).toEqual([]);
+  });
+
+  test.each(['full', 'delta'])(
+    'one that is aborted (%s) leaves the copy as it was, and nothing else',
+    async (how) => {
+      const { copy, db, url, dir } = await served();
+      await pullDatabase(url, copy);
+      const before = readFileSync(copy);
+      if (how === 'full') rmSync(`${copy}.snapshot.json`);
+      db.exec(`UPDATE accounts SET filler = hex(randomblob(150)) WHERE id < 10000`);
+      const stop = new AbortController();
+      const onProgress = (): void => {
+        stop.abort(new Error('enough'));
+      };
+      await expect(pullDatabase(url, copy, { signal: stop.signal, onProgress })).rejects.toThrow('enough');
+      expect(readFileSync(copy).equals(before)).toBe(true);
+      expect(readdirSync(dir).filter((name) => name.includes('.pull-'))).toEqual([]);
+      expect((await pullDatabase(url, copy)).how).toBe(how);
+    },
+  );
+
+  test('who has the copy open goes on reading the state it opened', async () => {
+    const { copy, db, url } = await served();
+    await pullDatabase(url, copy);
+    const reader = new DatabaseSync(copy, { readOnly: true });
+    const moves = (): unknown => reader.prepare('SELECT n FROM counter').get();
+    expect(moves()).toEqual({ n: 0 });
+    change(db);
+    expect((await pullDatabase(url, copy)).how).toBe('delta');
+    expect(moves()).toEqual({ n: 0 });
+    expect(reader.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }]);
+    reader.close();
+    expect(checkCopy(copy).moves).toBe(1);
+  });
+
+  test('keeps the permissions of the copy', async () => {
+    const { copy, db, url } = await served();
+    await pullDatabase(url, copy);
+    expect(statSync(copy).mode & 0o777).toBe(0o600);
+    chmodSync(copy, 0o644);
+    rmSync(`${copy}.snapshot.json`);
+    for (const how of ['full', 'delta']) {
+      expect((await pullDatabase(url, copy)).how).toBe(how);
+      expect(statSync(copy).mode & 0o777).toBe(0o644);
+      change(db);
+    }
+  });
+
+  test('a page that is no database does not take the place of one', async () => {
+    const { copy } = await served();
+    writeFileSync(copy, 'old');
+    const url = await serve(
+      (_req, res) => void res.writeHead(200, { etag: '"1"' }).end('<html>Sign in</html>'),
+    );
+    await expect(pullDatabase(url, copy)).rejects.toMatchObject({ code: 'SNAPSHOT_SOURCE_INVALID' });
+    expect(readFileSync(copy, 'utf8')).toBe('old');
+  });
+
   test('a copy with a journal beside it is left alone', async () => {
     const { copy, url } = await served();
     writeFileSync(`${copy}-journal`, 'x');
@@ -173,6 +303,53 @@ describe('pull', () => {
     const again = await pullDatabase(forgetful, `${copy}.2`);
     expect(again.received).toBeGreaterThan(again.bytes);
     expect(checkCopy(`${copy}.2`).moves).toBe(1);
+  });
+
+  test('waits for a server that is away for a moment, and goes on with the snapshot it began last', async () => {
+    const { copy, url, db } = await served();
+    // 1: breaks off. 2: another snapshot, breaks off. 3: no answer. 4: being started. 5: the rest.
+    const asked: (string | undefined)[] = [];
+    let etag: unknown;
+    const through = await serve((req, res) => {
+      asked.push(req.headers['if-range'] as string | undefined);
+      const turn = asked.length;
+      if (turn === 2) {
+        change(db);
+        req.headers['if-range'] = '"gone.gone"';
+      }
+      if (turn === 3) req.socket.destroy();
+      else if (turn === 4) res.writeHead(503).end();
+      else
+        relay(
+          url,
+          req,
+          res,
+          () => turn < 3,
+          (answer) => (etag = answer.headers.etag),
+        );
+    });
+    expect((await pullDatabase(through, copy)).how).toBe('full');
+    expect(asked.length).toBe(5);
+    expect(asked.slice(2)).toEqual([etag, etag, etag]);
+    expect(checkCopy(copy).moves).toBe(1);
+  });
+
+  test('a delta that breaks off is said in one line, and leaves the copy as it was', async () => {
+    const { copy, url, db, dir } = await served();
+    let breaks = false;
+    const through = await serve((req, res) => {
+      relay(url, req, res, () => breaks);
+    });
+    await pullDatabase(through, copy);
+    db.exec(`UPDATE accounts SET filler = hex(randomblob(150)) WHERE id < 10000`);
+    change(db);
+    breaks = true;
+    await expect(pullDatabase(through, copy)).rejects.toMatchObject({ code: 'SNAPSHOT_HTTP' });
+    expect(checkCopy(copy).moves).toBe(0);
+    expect(readdirSync(dir).filter((name) => name.includes('.pull-'))).toEqual([]);
+    breaks = false;
+    expect((await pullDatabase(through, copy)).how).toBe('delta');
+    expect(checkCopy(copy).moves).toBe(1);
   });
 
   test('what does not fit its digest is not kept', async () => {
@@ -231,13 +408,20 @@ describe('?since=', () => {
 });
 
 /** Passes a request on; the answer's body breaks off in the middle when `breaks` says so. */
-function relay(url: string, req: IncomingMessage, res: ServerResponse, breaks: () => boolean): void {
+function relay(
+  url: string,
+  req: IncomingMessage,
+  res: ServerResponse,
+  breaks: () => boolean,
+  onAnswer?: (answer: IncomingMessage) => void,
+): void {
   const target = new URL(url);
   target.search = new URL(req.url ?? '/', url).search;
   const onward = request(
     target,
     { headers: { ...req.headers, host: target.host }, agent: false },
     (answer) => {
+      onAnswer?.(answer);
       res.writeHead(answer.statusCode ?? 500, answer.headers);
       if (!breaks()) {
         answer.pipe(res);

@@ -1,18 +1,20 @@
 import { constants } from 'node:fs';
-import { copyFile, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
-import { dirname, resolve } from 'node:path';
+import { chmod, copyFile, open, rm, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { decodeDelta, DELTA_TYPE, type DeltaHead } from './delta.ts';
 import { download } from './download.ts';
 import { asSnapshotError, SnapshotError } from './errors.ts';
+import {
+  readSidecar,
+  refuseWritten,
+  replaceCopy,
+  requireDatabase,
+  sha256Of,
+  temporaryBeside,
+  type Sidecar,
+} from './local-copy.ts';
 import type { PullOptions, PullResult } from './options.ts';
-import { temporaryPath } from './snapshot.ts';
-
-/** What is known of the local copy, in `<file>.snapshot.json` beside it. */
-interface Sidecar {
-  readonly url: string;
-  readonly etag: string;
-}
+import { isTransfer, transferError, writeAll, type Fetched } from './transfer.ts';
 
 /**
  * Brings a local copy of a served database up to date, by changed pages where the server still knows the copy. The file is
@@ -26,20 +28,19 @@ export async function pullDatabase(
   options: PullOptions = {},
 ): Promise<PullResult> {
   const target = resolve(file);
-  await refuseWritten(target);
-  const known = await readSidecar(target, url);
   try {
-    const result = await fetchNewer(url, target, known, options);
-    if (result.how !== 'unchanged') await writeSidecar(target, { url, etag: result.etag });
-    return result;
+    await refuseWritten(target);
+    const known = await readSidecar(target, url);
+    const { how, etag, received, bytes } = await fetchNewer(url, target, known, options).catch(
+      (error: unknown) => {
+        // A delta that does not lead to what the server has: fetch the whole.
+        if (known === undefined || (error as SnapshotError).code !== 'SNAPSHOT_DIGEST') throw error;
+        return fetchNewer(url, target, undefined, options);
+      },
+    );
+    return { how, etag, received, bytes };
   } catch (error) {
-    // A local copy that is not what it was (somebody wrote to it) can't be brought up to date: fetch the whole.
-    if (known === undefined || !(error instanceof SnapshotError) || error.code !== 'SNAPSHOT_DIGEST') {
-      throw asSnapshotError(error, file);
-    }
-    const result = await fetchNewer(url, target, undefined, options);
-    await writeSidecar(target, { url, etag: result.etag });
-    return result;
+    throw asSnapshotError(error, file);
   }
 }
 
@@ -48,36 +49,23 @@ async function fetchNewer(
   target: string,
   known: Sidecar | undefined,
   options: PullOptions,
-): Promise<PullResult> {
-  const fetch = options.fetch ?? globalThis.fetch;
-  const asked = new URL(url);
-  asked.searchParams.set('since', known?.etag ?? '');
-  const headers = { ...options.headers, 'accept-encoding': 'gzip', 'want-repr-digest': 'sha-256=1' };
-  const signal = options.signal ?? null;
-  const response = await fetch(asked, {
-    headers: known === undefined ? headers : { ...headers, 'if-none-match': known.etag },
-    signal,
-  }).catch((error: unknown) => {
-    signal?.throwIfAborted();
-    throw new SnapshotError('SNAPSHOT_HTTP', `${asked.origin} can't be reached`, { cause: error });
-  });
-  if (response.status === 304 && known !== undefined) {
-    return { how: 'unchanged', etag: known.etag, received: 0, bytes: (await stat(target)).size };
-  }
-  if (response.status !== 200 || response.body === null) {
-    await response.body?.cancel();
-    throw new SnapshotError(
-      'SNAPSHOT_HTTP',
-      `${asked.origin}${asked.pathname} answered ${String(response.status)}`,
-    );
-  }
-  const temporary = temporaryPath(dirname(target));
+): Promise<Fetched> {
+  const temporary = await temporaryBeside(target);
+  const response = await ask(url, known, options);
+  if (response === undefined && known !== undefined) return { how: 'unchanged', received: 0, ...known };
+  if (response?.body == null) throw new SnapshotError('SNAPSHOT_HTTP', 'The answer is empty');
   try {
+    const mode = await stat(target).then(
+      (there) => there.mode & 0o777,
+      () => 0o600,
+    );
     const isDelta = response.headers.get('content-type')?.startsWith(DELTA_TYPE) === true;
     const result = isDelta
-      ? await applyDelta(response.body, target, temporary, options)
-      : await download({ url, first: response, path: temporary, options });
-    await rename(temporary, target);
+      ? await applyDelta(url, response.body, target, temporary, options)
+      : await fetchWhole(url, response, temporary, options);
+    // Who could read the copy so far can go on.
+    await chmod(temporary, mode);
+    await replaceCopy(target, temporary, url, result);
     return result;
   } catch (error) {
     await rm(temporary, { force: true });
@@ -85,12 +73,58 @@ async function fetchNewer(
   }
 }
 
+/** Undefined: nothing has changed. */
+async function ask(
+  url: string,
+  known: Sidecar | undefined,
+  options: PullOptions,
+): Promise<Response | undefined> {
+  const asked = new URL(url);
+  asked.searchParams.set('since', known?.etag ?? '');
+  const headers = { ...options.headers, 'accept-encoding': 'gzip', 'want-repr-digest': 'sha-256=1' };
+  const signal = options.signal ?? null;
+  const response = await (options.fetch ?? fetch)(asked, {
+    headers: known === undefined ? headers : { ...headers, 'if-none-match': known.etag },
+    signal,
+  }).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw new SnapshotError('SNAPSHOT_HTTP', `${asked.origin} can't be reached`, { cause: error });
+  });
+  if (response.status === 304 && known !== undefined) return undefined;
+  if (response.status === 200) return response;
+  await response.body?.cancel();
+  const { status } = response;
+  const hint = status === 401 || status === 403 ? ': is the key right?' : '';
+  throw new SnapshotError(
+    'SNAPSHOT_HTTP',
+    `${asked.origin}${asked.pathname} answered ${String(status)}${hint}`,
+  );
+}
+
+async function fetchWhole(
+  url: string,
+  first: Response,
+  temporary: string,
+  options: PullOptions,
+): Promise<Fetched> {
+  const out = await open(temporary, 'wx+', 0o600);
+  try {
+    const result = await download({ url, first, out, options });
+    await requireDatabase(out, url);
+    await out.sync();
+    return result;
+  } finally {
+    await out.close();
+  }
+}
+
 async function applyDelta(
+  url: string,
   body: AsyncIterable<Uint8Array>,
   target: string,
   temporary: string,
-  { onProgress }: PullOptions,
-): Promise<PullResult> {
+  { onProgress, signal }: PullOptions,
+): Promise<Fetched> {
   // Shares the blocks with the old file where the file system can (btrfs, xfs, APFS), else copies.
   await copyFile(target, temporary, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   const out = await open(temporary, 'r+');
@@ -104,55 +138,23 @@ async function applyDelta(
         continue;
       }
       if (head === undefined) break;
-      await out.write(item.content, 0, item.content.length, (item.page - 1) * head.pageSize);
+      await writeAll(out, item.content, (item.page - 1) * head.pageSize);
       received += item.content.length;
       onProgress?.({ bytes: received, total: head.pages * head.pageSize });
     }
     if (head === undefined) throw new SnapshotError('SNAPSHOT_HTTP', 'The answer is not a delta');
-    const hash = createHash('sha256');
-    for await (const chunk of out.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 20 })) {
-      hash.update(chunk as Buffer);
-    }
-    if (hash.digest('base64') !== head.sha256) {
-      throw new SnapshotError(
-        'SNAPSHOT_DIGEST',
-        `${target} is not what the server sent: it was changed here`,
-      );
+    const sha256 = await sha256Of(
+      out.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 20 }),
+    );
+    if (sha256 !== head.sha256) {
+      throw new SnapshotError('SNAPSHOT_DIGEST', `${target} with its changes is not what the server sent`);
     }
     await out.sync();
-    return { how: 'delta', etag: head.to, received, bytes: head.bytes };
+    return { how: 'delta', etag: head.to, received, bytes: head.bytes, sha256 };
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw isTransfer(error) ? transferError(url, error) : error;
   } finally {
     await out.close();
   }
-}
-
-/** A journal beside the file would be applied to the new one by the next who opens it. */
-async function refuseWritten(target: string): Promise<void> {
-  for (const suffix of ['-wal', '-journal']) {
-    const size = (await stat(target + suffix).catch(() => undefined))?.size ?? 0;
-    if (size > 0) {
-      const what = `${target}${suffix} holds changes made here: the copy is for reading; remove both files to start again`;
-      throw new SnapshotError('SNAPSHOT_DESTINATION_EXISTS', what);
-    }
-  }
-}
-
-const sidecarPath = (target: string): string => `${target}.snapshot.json`;
-
-async function readSidecar(target: string, url: string): Promise<Sidecar | undefined> {
-  const there = await stat(target).catch(() => undefined);
-  const text = await readFile(sidecarPath(target), 'utf8').catch(() => undefined);
-  if (there === undefined || text === undefined) return undefined;
-  try {
-    const sidecar = JSON.parse(text) as Sidecar;
-    return sidecar.url === url && sidecar.etag !== '' ? sidecar : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function writeSidecar(target: string, sidecar: Sidecar): Promise<void> {
-  const temporary = temporaryPath(dirname(target));
-  await writeFile(temporary, `${JSON.stringify(sidecar)}\n`);
-  await rename(temporary, sidecarPath(target));
 }

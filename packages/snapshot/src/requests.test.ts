@@ -293,8 +293,11 @@ describe('faults', () => {
   });
 
   test('a writer who has the lock and keeps it holds up no download', async () => {
-    const { dir, url, db } = await served();
-    db.exec('BEGIN IMMEDIATE; INSERT INTO moves (amount) VALUES (1)');
+    // No time for the polite way: it can't keep this writer out either.
+    const { dir, url, db } = await served({ acquireMs: 0 });
+    // More pages than the cache holds, so that some stand in the log before the commit.
+    db.exec('PRAGMA cache_size = 10; BEGIN IMMEDIATE; UPDATE accounts SET filler = 1');
+    db.exec('INSERT INTO moves (amount) VALUES (1); UPDATE counter SET n = n + 1');
     const { status, body } = await get(url);
     expect(status).toBe(200);
     db.exec('COMMIT');

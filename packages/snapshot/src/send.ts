@@ -47,46 +47,76 @@ export async function sendPlain(
   options: SendOptions,
 ): Promise<void> {
   const { snapshot, signal, onSent, limiter, pool } = options;
+  const guard = guardResponse(res, options);
   // Two buffers take turns. A buffer is free again when the socket has taken it, which write's callback tells.
   const buffers = [pool.take(), pool.take()];
   let writing: Promise<void> = Promise.resolve();
   let position = first;
-  for (let turn = 0; position <= last; turn++) {
-    const size = turn < 2 ? FIRST_CHUNK : LAST_CHUNK;
-    const part = (buffers[turn % 2] ?? pool.take()).subarray(0, Math.min(size, last - position + 1));
-    await snapshot.read(part, position);
-    await limiter.take(part.length, signal);
+  try {
+    for (let turn = 0; position <= last; turn++) {
+      const size = turn < 2 ? FIRST_CHUNK : LAST_CHUNK;
+      const part = (buffers[turn % 2] ?? pool.take()).subarray(0, Math.min(size, last - position + 1));
+      await snapshot.read(part, position);
+      await limiter.take(part.length, signal);
+      await writing;
+      signal.throwIfAborted();
+      guard.progress();
+      writing = write(res, part);
+      // Awaited a round later; until then a failure must not count as unhandled.
+      writing.catch(() => undefined);
+      onSent(part.length);
+      position += part.length;
+    }
     await writing;
     signal.throwIfAborted();
-    writing = write(res, part, options);
-    // Awaited a round later; until then a failure must not count as unhandled.
-    writing.catch(() => undefined);
-    onSent(part.length);
-    position += part.length;
+  } catch (error) {
+    throw guard.reason() ?? error;
+  } finally {
+    guard.end();
   }
-  await writing;
   // Not after an error: the socket may hold a buffer still.
   for (const buffer of buffers) pool.give(buffer);
   res.end();
 }
 
-/** Resolves when the socket has taken the bytes; rejects when the client is gone or takes nothing for too long. */
-function write(res: ServerResponse, part: Uint8Array, { signal, stallMs }: SendOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      done(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      done(new Error('the client takes nothing'));
-    }, stallMs);
-    const done = (error?: Error | null): void => {
+/** Breaks the response off when the signal aborts or the client takes nothing for too long; its writes then fail. */
+function guardResponse(
+  res: ServerResponse,
+  { signal, stallMs }: SendOptions,
+): { progress(): void; reason(): unknown; end(): void } {
+  let reason: unknown;
+  const stop = (): void => {
+    reason ??= signal.reason;
+    res.destroy();
+  };
+  // One for the whole download: a timer and a listener for each piece would fill the memory faster than it is cleaned.
+  const timer = setTimeout(() => {
+    // Nothing to be taken: it waits for us, not we for it.
+    if (res.writableLength === 0) {
+      timer.refresh();
+      return;
+    }
+    reason ??= new Error('the client takes nothing');
+    res.destroy();
+  }, stallMs);
+  signal.addEventListener('abort', stop, { once: true });
+  return {
+    progress: () => void timer.refresh(),
+    reason: () => reason,
+    end: () => {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);
+    },
+  };
+}
+
+/** Resolves when the socket has taken the bytes. */
+function write(res: ServerResponse, part: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    res.write(part, (error) => {
       if (error === undefined || error === null) resolve();
       else reject(error);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    res.write(part, done);
+    });
   });
 }
 

@@ -97,7 +97,7 @@ export interface ServiceOptions {
   /** Program; looked up in the PATH of `env`, never through a shell. */
   readonly command: string;
   readonly args?: readonly string[];
-  /** The child's whole environment: nothing is inherited but `inheritEnv`. */
+  /** The child's whole environment, but for `SUPERVISOR_RUN`: nothing is inherited but `inheritEnv`. */
   readonly env?: Readonly<Record<string, string>>;
   /** Names taken from {@link SupervisorOptions.environment}. `env` wins. */
   readonly inheritEnv?: readonly string[];
