@@ -48,7 +48,7 @@ export async function download({ url, first, out, options }: Download): Promise<
     const range = { range: `bytes=${String(bytes)}-`, 'if-range': etag };
     const asked = { 'accept-encoding': 'identity', 'want-repr-digest': 'sha-256=1', ...range };
     const headers = { ...options.headers, ...asked };
-    for (let last = cause; ; ) {
+    for (let last = cause; ;) {
       const wait = WAITS[failures++];
       if (wait === undefined) throw transferError(url, last);
       await delay(wait * 1000, undefined, { signal });

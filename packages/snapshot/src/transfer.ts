@@ -19,7 +19,7 @@ export function transferError(url: string, cause: unknown): SnapshotError {
 
 /** Just before a disk is full, `write` takes a part and says so: the rest must be written or fail. */
 export async function writeAll(out: FileHandle, part: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < part.length; ) {
+  for (let done = 0; done < part.length;) {
     const { bytesWritten } = await out.write(part, done, part.length - done, position + done);
     done += bytesWritten;
   }
