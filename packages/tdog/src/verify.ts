@@ -7,6 +7,7 @@ import { writeProof } from './proof/reconcile.ts';
 import { readTails } from './proof/tails.ts';
 import { resolveOptions, type SyncOptions } from './options.ts';
 import { timestampMs } from './model/values.ts';
+import { q } from './sqlite/schema.ts';
 import { withEngine } from './run.ts';
 import { ApiProblem } from './stripe/problem.ts';
 
@@ -134,5 +135,5 @@ function changedSince(engine: Engine, name: string, id: string, since: string): 
   if (is('SELECT 1 FROM events WHERE object_id = ? AND insert_ts >= ?', id, since)) return true;
   // Balance transactions have none at all. `created` has whole seconds.
   const dated = table?.columns.some((column) => column.name === 'created') === true;
-  return dated && is(`SELECT 1 FROM "${name}" WHERE id = ? AND created >= ?`, id, since.slice(0, 19));
+  return dated && is(`SELECT 1 FROM ${q(name)} WHERE id = ? AND created >= ?`, id, since.slice(0, 19));
 }

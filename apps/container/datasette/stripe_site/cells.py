@@ -97,14 +97,19 @@ async def target_of(db, table: "str | None", column: str, value: str) -> "str | 
 
 async def label_of(db, table: str, row_id: str) -> "str | None":
     """What a person calls the row."""
+    return (await labels_of(db, table, [row_id])).get(row_id)
+
+
+async def labels_of(db, table: str, row_ids: "list[str]") -> "dict[str, str]":
+    """What a person calls the rows, by id; without those that have no name."""
     columns = set(await db.table_columns(table))
     known = TABLES.get(table)
     names = [c for c in (known.label if known else None, "name", "email") if c in columns]
     if not names or "id" not in columns:
-        return None
-    sql = f"select coalesce({', '.join([f'''nullif([{c}], '')''' for c in names] + ['null'])}) from [{table}] where id = ?"
-    row = (await db.execute(sql, [row_id])).first()
-    return str(row[0]) if row and row[0] is not None else None
+        return {}
+    label = f"coalesce({', '.join([f'''nullif([{c}], '')''' for c in names] + ['null'])})"
+    sql = f"select id, {label} from [{table}] where id in ({', '.join('?' * len(row_ids))})"
+    return {row[0]: str(row[1]) for row in await db.execute(sql, row_ids) if row[1] is not None}
 
 
 # They look at every cell of every page and have nothing to say about this database; search-all's menu link asks each table

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datasette import Response, hookimpl
 from datasette.database import QueryInterrupted
 
-from .cells import CURRENCY, time_cell
+from .cells import CURRENCY, labels_of, time_cell
 from .columns import currency_column, is_money, is_time
 from .database import NAME, mirror
 from .money import format_money
@@ -94,8 +94,7 @@ async def _name_customers(db, group: Group) -> None:
     ids = {hit["facts"]["customer"] for hit in group.hits if "customer" in hit["facts"]}
     if not ids or not await db.table_exists("customers"):
         return
-    sql = f"select id, coalesce(nullif(name, ''), nullif(email, '')) from customers where id in ({', '.join('?' * len(ids))})"
-    names = dict(tuple(row) for row in await db.execute(sql, list(ids)))
+    names = await labels_of(db, "customers", list(ids))
     for hit in group.hits:
         customer = hit["facts"].get("customer")
         if names.get(customer):

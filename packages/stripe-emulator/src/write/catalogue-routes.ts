@@ -1,5 +1,4 @@
 import type { Call } from '../api/context.ts';
-import { shown } from '../api/lists.ts';
 import type { Route } from '../api/routes.ts';
 import { invalid, parameterMissing } from '../http/failure.ts';
 import { hash, integer, text, type Params } from '../http/params.ts';
@@ -196,16 +195,11 @@ function updates(
   type: string | undefined,
   more: (call: Call, old: StripeObject) => Record<string, unknown> = () => ({}),
 ): Route {
-  return {
-    method: 'POST',
-    path,
-    object,
-    handle: (call) => {
-      const old = need(call, object, param);
-      const values = { ...fields(call.params, spec, old), ...more(call, old) };
-      return shown(call, update(actorOf(call), old, values, type));
-    },
-  };
+  return post(path, object, (call, actor) => {
+    const old = need(call, object, param);
+    const values = { ...fields(call.params, spec, old), ...more(call, old) };
+    return update(actor, old, values, type);
+  });
 }
 
 /** A route that deletes. */

@@ -16,9 +16,9 @@ import {
   remove,
   required,
   save,
+  tell,
   update,
   type Actor,
-  tell,
 } from './kernel.ts';
 import { attach, methodNamed } from './payment-methods.ts';
 import { endSubscription } from './subscriptions.ts';

@@ -29,9 +29,9 @@ import {
   need,
   remove,
   required,
+  tell,
   update,
   type Actor,
-  tell,
 } from './kernel.ts';
 import { methodNamed } from './payment-methods.ts';
 import { followPayment } from './subscriptions.ts';

@@ -16,9 +16,9 @@ import {
   need,
   required,
   save,
+  tell,
   update,
   type Actor,
-  tell,
 } from './kernel.ts';
 import { remember, behaviourOf } from './behaviour.ts';
 import { post } from './post.ts';

@@ -17,9 +17,9 @@ import {
   named,
   need,
   save,
+  tell,
   update,
   type Actor,
-  tell,
 } from './kernel.ts';
 import { methodNamed } from './payment-methods.ts';
 import {

@@ -247,7 +247,7 @@ function noteSkipped(engine: Engine, tables: readonly string[], problem: ApiProb
     if (engine.state.progress(table)?.rows === 0)
       engine.state.setProgress(table, {
         state: 'skipped',
-        error: `the key lacks ${problem.permission ?? 'a permission'}: ${problem.message}`,
+        error: problem.whyUnreadable,
       });
 }
 

@@ -98,13 +98,10 @@ class Walk {
     while (this.#running.size > 0) await Promise.race(this.#running);
     if (this.#failure === undefined) return this.#end({ state: 'done', error: undefined });
     if (!(this.#failure instanceof ApiProblem)) throw this.#failure;
-    const { kind, message, permission } = this.#failure;
+    const { kind, message, whyUnreadable } = this.#failure;
     switch (kind) {
       case 'forbidden':
-        return this.#end({
-          state: 'skipped',
-          error: `the key lacks ${permission ?? 'a permission'}: ${message}`,
-        });
+        return this.#end({ state: 'skipped', error: whyUnreadable });
       case 'no-endpoint':
       case 'missing':
       case 'rejected':
@@ -112,7 +109,7 @@ class Walk {
         // An account without the product answers the very first page so.
         return this.#end({
           state: this.#started ? 'failed' : 'skipped',
-          error: `not available to this account: ${message}`,
+          error: whyUnreadable,
         });
       case 'trouble':
         return { state: 'failed', error: message };

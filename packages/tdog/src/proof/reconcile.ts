@@ -82,10 +82,7 @@ async function compareAll(engine: Engine, table: TableModel): Promise<Comparison
     if (!(error instanceof ApiProblem) || (error.kind !== 'forbidden' && error.kind !== 'no-endpoint'))
       throw error;
     engine.logger.warn({ table: table.name, status: error.status }, `stripe: ${error.message}`);
-    const reason =
-      error.kind === 'forbidden'
-        ? `the key lacks ${error.permission ?? 'a permission'}: ${error.message}`
-        : `not available to this account: ${error.message}`;
+    const reason = error.whyUnreadable;
     await engine.commit(() => engine.state.setProgress(table.name, { state: 'skipped', error: reason }));
     return undefined;
   }

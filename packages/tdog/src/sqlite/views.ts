@@ -9,6 +9,12 @@ SELECT object_id AS id, created AS valid_from,
 FROM events WHERE object = '${object}' AND object_id IS NOT NULL
 ) WHERE type <> '${object}.deleted' AND json_extract(state, '$.deleted') IS NOT 1`;
 
+/** As of when what a row of td_progress tells of is complete: by events, else by the comparison that is longest ago. */
+const COMPLETE_AS_OF = `CASE WHEN state <> 'done' THEN NULL
+    WHEN cursor = 'events' THEN coalesce((SELECT value FROM td_state WHERE key = 'current_ts'), finished_ts)
+    ELSE max(finished_ts, coalesce((SELECT value FROM td_state WHERE key = 'proven:' || td_progress."table"), ''),
+      coalesce((SELECT checked_ts FROM td_proof p WHERE p."table" = td_progress."table" AND p."window" = 'all'), '')) END`;
+
 /**
  * Views over the engine's own tables. `*_history`: the state of an object at a time T is the row with
  * `valid_from <= T AND (valid_to > T OR valid_to IS NULL)`, as far back as events were seen.
@@ -30,19 +36,13 @@ FROM events`,
   json_extract(payload, '$.data.object') AS state, rowid AS position
 FROM events WHERE object_id IS NOT NULL`,
   mirror_status: `SELECT "table", state, rows,
-  CASE WHEN state <> 'done' THEN NULL
-    WHEN cursor = 'events' THEN coalesce((SELECT value FROM td_state WHERE key = 'current_ts'), finished_ts)
-    ELSE max(finished_ts, coalesce((SELECT value FROM td_state WHERE key = 'proven:' || td_progress."table"), ''),
-      coalesce((SELECT checked_ts FROM td_proof p WHERE p."table" = td_progress."table" AND p."window" = 'all'), '')) END AS complete_as_of,
+  ${COMPLETE_AS_OF} AS complete_as_of,
   error
 FROM td_progress
 UNION ALL
 SELECT '(all)', CASE WHEN sum(state IN ('waiting', 'running')) > 0 THEN 'running' WHEN sum(state IN ('skipped', 'failed')) > 0 THEN 'partial' ELSE 'done' END,
   sum(rows),
-  CASE WHEN sum(state NOT IN ('done', 'skipped')) > 0 THEN NULL ELSE min(CASE WHEN state <> 'done' THEN NULL
-    WHEN cursor = 'events' THEN coalesce((SELECT value FROM td_state WHERE key = 'current_ts'), finished_ts)
-    ELSE max(finished_ts, coalesce((SELECT value FROM td_state WHERE key = 'proven:' || td_progress."table"), ''),
-      coalesce((SELECT checked_ts FROM td_proof p WHERE p."table" = td_progress."table" AND p."window" = 'all'), '')) END) END,
+  CASE WHEN sum(state NOT IN ('done', 'skipped')) > 0 THEN NULL ELSE min(${COMPLETE_AS_OF}) END,
   (SELECT group_concat("table", ', ') FROM td_progress WHERE state IN ('skipped', 'failed'))
 FROM td_progress`,
 };

@@ -34,6 +34,13 @@ export class ApiProblem extends Error {
   /** Account named in the answer's headers. */
   readonly account: string | undefined;
 
+  /** What td_progress says of a table that cannot be read for it. */
+  get whyUnreadable(): string {
+    return this.kind === 'forbidden'
+      ? `the key lacks ${this.permission ?? 'a permission'}: ${this.message}`
+      : `not available to this account: ${this.message}`;
+  }
+
   constructor(kind: ProblemKind, message: string, details: Partial<ApiProblem> = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'ApiProblem';
