@@ -128,12 +128,12 @@ async function prepare(
   );
   const names = [...options.tables, ...legacy];
   const model = createModel(names, account.id === '' ? 'account' : account.id);
-  const made = ensureSchema(db, model);
+  ensureSchema(db, model);
   const state = createState(db, options.now);
   const store = createStore(db, model, options.now);
   options.onSchema?.(db, [...model.tables.keys()]);
   const touched = createTouched();
-  const engine: Engine = {
+  return {
     options,
     api,
     store,
@@ -166,10 +166,6 @@ async function prepare(
     }),
     counters: { objects: 0, events: 0 },
   };
-  await engine.commit(() => {
-    if (made.length > 0) state.set('rest', undefined);
-  });
-  return engine;
 }
 
 async function work(engine: Engine, control: Control, meter: Meter): Promise<void> {

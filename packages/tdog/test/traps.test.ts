@@ -214,6 +214,42 @@ test('two events of one second that come apart: Stripe is asked which one holds'
   expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Truth');
 });
 
+test('made and deleted within seconds, and listed the wrong way round: no row is left', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
+  // Nobody at Stripe has it any more; what its creation showed is what its deletion shows.
+  const made = (id: string): Stripe => ({ ...first('product'), id });
+  const [created, deleted] = ['product.created', 'product.deleted'];
+  // In one batch.
+  sync.applyEvent(event(deleted, made('prod_one'), now()));
+  sync.applyEvent(event(created, made('prod_one'), now()));
+  // In two.
+  sync.applyEvent(event(deleted, made('prod_two'), now()));
+  const known = (type: string): number =>
+    query(kit.path(), "SELECT 1 FROM events WHERE type = ? AND object_id LIKE 'prod\__%' ESCAPE '\\'", type)
+      .length;
+  await until(() => known(deleted) === 2);
+  sync.applyEvent(event(created, made('prod_two'), now() + 2));
+  await until(() => known(created) === 2);
+  expect(row(kit.path(), 'products', 'prod_one')).toBeUndefined();
+  expect(row(kit.path(), 'products', 'prod_two')).toBeUndefined();
+});
+
+test('two changes that come in two polls, the older one last and with the later time: Stripe is asked', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
+  const one = first('customer');
+  kit.emulator.state.put({ ...one, name: 'Truth' });
+  sync.applyEvent(event('customer.updated', { ...one, name: 'Truth' }, now()));
+  await until(() => row(kit.path(), 'customers', one.id)?.['name'] === 'Truth');
+  const older = event('customer.updated', { ...one, name: 'Before' }, now() + 3);
+  sync.applyEvent(older);
+  await until(() => row(kit.path(), 'events', older.id) !== undefined);
+  expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Truth');
+});
+
 test('an unknown enum value, event type or property drops nothing', async () => {
   kit = await createKit({ source: { synthetic: 5 } });
   await kit.run();

@@ -8,7 +8,7 @@ import type { StripeEvent } from '../options.ts';
 import { ApiProblem } from '../stripe/problem.ts';
 import { isDeletion, takeAway } from './deletion.ts';
 import { noteHidden } from './hidden.ts';
-import { isOrderSure } from './order.ts';
+import { CLOSE_SECONDS, isOrderSure } from './order.ts';
 import { applyEffects, applyWithoutObject } from './effects.ts';
 import { isLegacy, isStored, objectIdOf, objectKindOf, storeEvents, wakeLegacy } from './store-events.ts';
 
@@ -85,8 +85,20 @@ function decideAll(
   const newest = engine.store.db.prepare(
     'SELECT max(created) AS created FROM events WHERE object_id = ? AND object IS ?',
   );
+  const close = engine.store.db.prepare(
+    `SELECT payload FROM events WHERE object_id = ? AND created >= ? AND object IS ?
+     ORDER BY created DESC, rowid DESC LIMIT 1`,
+  );
+  /** What was applied last, if it is so close that its place before the event must be proven as inside a batch. */
+  const appliedBefore = (event: StripeEvent | undefined): readonly StripeEvent[] => {
+    const id = event === undefined ? undefined : objectIdOf(event);
+    if (event === undefined || id === undefined) return [];
+    return close
+      .all(id, timestamp(event.created - CLOSE_SECONDS), objectKindOf(event) ?? null)
+      .map((row) => JSON.parse(String(row['payload'])) as StripeEvent);
+  };
   const decisions = new Map<StripeEvent, Decision>();
-  // Of one object in one batch, the list's order holds; a read of it settles the whole batch.
+  // A read of an object settles the whole batch.
   const byObject = new Map<string, StripeEvent[]>();
   for (const event of events) {
     const target = targetOf(engine, event);
@@ -109,7 +121,7 @@ function decideAll(
     else list.push(event);
   }
   for (const list of byObject.values()) {
-    if (!isOrderSure(list)) askStripe(engine, list, decisions);
+    if (!isOrderSure([...appliedBefore(list[0]), ...list])) askStripe(engine, list, decisions);
     settle(list, decisions);
   }
   return decisions;

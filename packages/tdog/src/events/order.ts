@@ -1,8 +1,9 @@
 import { isObject } from '../model/values.ts';
 import type { StripeEvent } from '../options.ts';
+import { isDeletion } from './deletion.ts';
 
 /** Events this close together may stand in either order. */
-const CLOSE_SECONDS = 10;
+export const CLOSE_SECONDS = 10;
 
 /**
  * Whether the order of these events of one object can be believed. Stripe stamps events with whole seconds and promises
@@ -18,6 +19,8 @@ export function isOrderSure(events: readonly StripeEvent[]): boolean {
 
 function follows(before: StripeEvent, event: StripeEvent): boolean {
   if (before.type.endsWith('.created') && !event.type.endsWith('.created')) return true;
+  // Nothing follows a deletion; what seems to came before it, with the same state perhaps.
+  if (isDeletion(before)) return false;
   if (same(before.data.object, event.data.object)) return true;
   const previous = event.data.previous_attributes;
   if (previous === undefined || Object.keys(previous).length === 0) return false;
@@ -26,7 +29,7 @@ function follows(before: StripeEvent, event: StripeEvent): boolean {
 
 /** Whether a state has these old values; of nested objects only the changed part is told. */
 function holds(state: unknown, old: unknown): boolean {
-  if (isObject(old) && isObject(state))
+  if (isObject(old) && isObject(state) && Object.keys(old).length > 0)
     return Object.entries(old).every(([key, value]) => holds(state[key], value));
   return same(state ?? null, old ?? null);
 }

@@ -33,13 +33,38 @@ CREATE INDEX IF NOT EXISTS events_object_id ON events (object_id, created);
 CREATE INDEX IF NOT EXISTS events_created ON events (created);
 `;
 
-/** Makes what is missing; safe to run at each start. Returns the tables that were made now. */
+/**
+ * Makes what is missing; safe to run at each start. Returns the tables that were made now. All or nothing: half of the
+ * engine's tables would be a database of something else, and new tables without the note that their rest is to be read
+ * would stay empty.
+ */
 export function ensureSchema(db: DatabaseSync, model: Model): readonly string[] {
-  db.exec(ENGINE_TABLES);
-  const made: string[] = [];
-  for (const table of model.tables.values()) if (ensureTable(db, table)) made.push(table.name);
-  ensureViews(db);
-  return made;
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    db.exec(ENGINE_TABLES);
+    const made: string[] = [];
+    for (const table of model.tables.values()) if (ensureTable(db, table)) made.push(table.name);
+    if (made.length > 0) db.exec("DELETE FROM td_state WHERE key = 'rest'");
+    listAgain(db, model, new Set(made));
+    ensureViews(db);
+    db.exec('COMMIT');
+    return made;
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+/** Tables whose rows come with those of others: lists that were walked before must be walked again. */
+function listAgain(db: DatabaseSync, model: Model, made: ReadonlySet<string>): void {
+  const again = db.prepare(`UPDATE td_progress SET state = 'waiting', cursor = NULL WHERE "table" = ?`);
+  for (const { name, lists } of model.tables.values())
+    if (lists.some((list) => list.childTables.some((child) => made.has(child)))) again.run(name);
+  for (const child of made) {
+    const spec = model.tables.get(child)?.spec;
+    if (spec?.kind === 'embedded')
+      for (const name of spec.embeddedInEventsOf?.split('|') ?? []) again.run(name);
+  }
 }
 
 /** Makes a table, or adds the columns that a newer catalogue knows. Returns whether it was made. */
@@ -61,22 +86,15 @@ export function ensureTable(db: DatabaseSync, table: TableModel): boolean {
 
 /**
  * Columns that a newer catalogue knows. What an earlier one did not know was kept in `extra`: it becomes the columns,
- * without a download. All or nothing, as a column that exists is not filled again.
+ * without a download. In the caller's transaction, as a column that exists is not filled again.
  */
 function addColumns(db: DatabaseSync, table: TableModel, added: TableModel['columns']): void {
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    for (const column of added) {
-      db.exec(`ALTER TABLE ${q(table.name)} ADD COLUMN ${columnSql(column)}`);
-      if (column.references !== undefined) createIndex(db, table.name, column.name);
-    }
-    fillFromExtra(db, table, added);
-    db.exec('UPDATE td_metadata SET data_version = data_version + 1');
-    db.exec('COMMIT');
-  } catch (error) {
-    db.exec('ROLLBACK');
-    throw error;
+  for (const column of added) {
+    db.exec(`ALTER TABLE ${q(table.name)} ADD COLUMN ${columnSql(column)}`);
+    if (column.references !== undefined) createIndex(db, table.name, column.name);
   }
+  fillFromExtra(db, table, added);
+  db.exec('UPDATE td_metadata SET data_version = data_version + 1');
 }
 
 function createTableSql(table: TableModel): string {

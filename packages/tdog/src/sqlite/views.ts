@@ -47,7 +47,7 @@ SELECT '(all)', CASE WHEN sum(state IN ('waiting', 'running')) > 0 THEN 'running
 FROM td_progress`,
 };
 
-/** Makes the views, anew where an earlier engine made them otherwise. */
+/** Makes the views, anew where an earlier engine made them otherwise; in the caller's transaction. */
 export function ensureViews(db: DatabaseSync): void {
   const stored = new Map(
     db
@@ -58,14 +58,7 @@ export function ensureViews(db: DatabaseSync): void {
   for (const [name, select] of Object.entries(VIEWS)) {
     const sql = `CREATE VIEW ${name} AS ${select}`;
     if (stored.get(name) === sql) continue;
-    db.exec('BEGIN IMMEDIATE');
-    try {
-      db.exec(`DROP VIEW IF EXISTS ${name}`);
-      db.exec(sql);
-      db.exec('COMMIT');
-    } catch (error) {
-      db.exec('ROLLBACK');
-      throw error;
-    }
+    db.exec(`DROP VIEW IF EXISTS ${name}`);
+    db.exec(sql);
   }
 }
