@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { child, pidIn, quick, sh, states, supervise, tempDir, waitFor } from '../test/kit.ts';
-import type { ServiceOptions } from './index.ts';
+import type { ServiceOptions, ServiceStatus } from './index.ts';
 
 const lines = (path: string): number => readFileSync(path, 'utf8').trim().split('\n').length;
 
@@ -83,6 +83,47 @@ describe('restart', () => {
     expect(b?.pid).toBe(other);
     expect(states(events, 'b')).toEqual(['starting', 'ready']);
     expect(events).toContainEqual(expect.objectContaining({ type: 'restart', service: 'a', attempt: 1 }));
+  });
+
+  test.each<[string, ServiceOptions['ready'], number[]]>([
+    ['starts over after it was ready for long enough', { type: 'started' }, [1, 1, 1]],
+    ['goes on growing when it never was', { type: 'log', pattern: 'never' }, [1, 2, 3]],
+  ])('the delay %s', async (_, ready, expected) => {
+    const { supervisor, events } = supervise({
+      services: {
+        a: {
+          ...sh('exit 1'),
+          ...(ready === undefined ? {} : { ready }),
+          backoff: { initialMs: 1, maxMs: 1, resetAfterMs: 0 },
+          burst: { starts: 4 },
+        },
+      },
+    });
+    supervisor.start().catch(() => undefined);
+    await supervisor.done;
+    await waitFor('the last event', () => events.at(-1)?.type === 'done');
+    expect(events.flatMap((event) => (event.type === 'restart' ? [event.attempt] : []))).toEqual(expected);
+  });
+
+  test('restarts that were asked for are no part of a burst', async () => {
+    const { supervisor, events } = supervise({
+      services: {
+        a: { ...sh('exec sleep 600'), ...quick, burst: { starts: 3 } },
+        b: { ...sh('exec sleep 600'), dependsOn: [{ service: 'a', restart: true }], burst: { starts: 3 } },
+      },
+    });
+    await supervisor.start();
+    const b = (): ServiceStatus | undefined => supervisor.status().services[1];
+    for (let turn = 1; turn <= 4; turn += 1) {
+      await supervisor.restart('a');
+      await waitFor('b to follow', () => b()?.restarts === turn && b()?.state === 'ready');
+    }
+    supervisor.signal('a', 'SIGKILL');
+    await waitFor('a to be started again', () => supervisor.status().services[0]?.restarts === 5);
+    await waitFor('b to follow', () => b()?.restarts === 5 && b()?.state === 'ready');
+    supervisor.signal('b', 'SIGKILL');
+    await waitFor('b to be started again', () => b()?.restarts === 6);
+    expect(events.filter(({ type }) => type === 'gave-up')).toEqual([]);
   });
 
   test('after giving one up the rest runs on, if so chosen', async () => {

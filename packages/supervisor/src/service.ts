@@ -45,6 +45,8 @@ export class Service {
   #running: RunningProcess | undefined;
   /** Why we ended the process; undefined when it ended by itself. */
   #reason: ServiceExit['reason'] | undefined;
+  /** The next start was asked for: no part of a burst. */
+  #asked = false;
   /** Ends a backoff early. */
   #wake = new AbortController();
   #loop: Promise<void> | undefined;
@@ -96,6 +98,7 @@ export class Service {
 
   /** A new start without counting as a failure; also out of a backoff, or after it was given up. */
   restart(): void {
+    this.#asked = true;
     this.#wake.abort();
     if (this.#loop === undefined) this.start();
     else this.#end('restart');
@@ -193,7 +196,8 @@ export class Service {
     const { options } = this;
     this.#reason = undefined;
     this.#starts += 1;
-    plan.started(performance.now());
+    if (!this.#asked) plan.started(performance.now());
+    this.#asked = false;
     this.#set('starting');
     const watch = watchReadiness(options);
     const run = randomUUID();

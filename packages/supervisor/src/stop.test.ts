@@ -96,6 +96,55 @@ describe('stop', () => {
     expect(supervisor.status().services[0]?.lastExit).toMatchObject({ code: 3, reason: 'exit' });
   });
 
+  /** A member of the group without our mark in its environment: nothing but the group tells that it is ours. */
+  const unmarked = (path: string, script = 'exec sleep 600'): string =>
+    `env -i sh -c 'echo $$ > ${path}; ${script}' &`;
+
+  test('of the whole process group, also what dropped its environment', async () => {
+    const path = join(tempDir(), 'pid');
+    const { supervisor } = supervise({ services: { a: sh(`${unmarked(path)} exec sleep 600`) } });
+    await supervisor.start();
+    const pid = await pidIn(path);
+    await supervisor.stop();
+    expect(alive(pid)).toBe(false);
+    expect(supervisor.status().services[0]?.lastExit).toMatchObject({ signal: 'SIGTERM', killed: false });
+  });
+
+  test('of a member of the group that ignores the signal when its leader has long gone', async () => {
+    const path = join(tempDir(), 'pid');
+    const { supervisor } = supervise({
+      services: {
+        a: {
+          ...sh(`${unmarked(path, 'trap "" TERM; sleep 600')} exec sleep 600`),
+          stop: { timeoutMs: 200 },
+        },
+      },
+    });
+    await supervisor.start();
+    const pid = await pidIn(path);
+    await supervisor.stop();
+    expect(alive(pid)).toBe(false);
+    expect(supervisor.status().services[0]?.lastExit).toMatchObject({ signal: 'SIGTERM', killed: true });
+  });
+
+  test('what a crashed child leaves in its group goes, also what dropped its environment', async () => {
+    const path = join(tempDir(), 'pid');
+    const { supervisor } = supervise({
+      services: {
+        a: {
+          ...sh(`${unmarked(path)} while [ ! -s ${path} ]; do sleep 0.01; done; exit 3`),
+          restart: 'never',
+          onGiveUp: 'leave',
+        },
+        b: sh('sleep 600'),
+      },
+    });
+    await supervisor.start();
+    const pid = await pidIn(path);
+    await waitFor('a to be given up', () => supervisor.status().services[0]?.state === 'failed');
+    expect(alive(pid)).toBe(false);
+  });
+
   test('of what has left the process group', async () => {
     const path = join(tempDir(), 'pid');
     const { supervisor } = supervise({

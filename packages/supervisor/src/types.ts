@@ -65,7 +65,7 @@ export interface BackoffOptions {
   readonly resetAfterMs?: number;
 }
 
-/** More than `starts` starts within `withinMs` and the supervisor gives the service up. */
+/** More than `starts` starts within `withinMs`, but for those asked for, and the supervisor gives the service up. */
 export interface BurstOptions {
   /** 0 = never give up. @defaultValue 5 */
   readonly starts?: number;
