@@ -3,6 +3,7 @@ import type { Check, CheckResult, HealthItem, HealthStatus } from './types.ts';
 
 const defaultIntervalMs = 10_000;
 const defaultTimeoutMs = 5_000;
+const statuses: ReadonlySet<unknown> = new Set<HealthStatus>(['pass', 'warn', 'fail']);
 /** A longer timer would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -90,6 +91,7 @@ export function createCheckRunner(
     runs += 1;
     const work = Promise.resolve()
       .then(() => check.run(context))
+      .then(asVerdict)
       .catch((error: unknown): CheckResult => ({ status: 'fail', message: messageOf(error) }));
     const settled = work.then(() => {
       if (hanging === settled) hanging = undefined;
@@ -181,6 +183,30 @@ export function createCheckRunner(
       await running;
     },
   };
+}
+
+/** What a check returned, or a failure that says what is wrong with it: a check of plain JavaScript may return anything. */
+function asVerdict(returned: CheckResult | undefined | null): CheckResult {
+  const status: unknown = returned?.status;
+  if (returned === undefined || returned === null || !statuses.has(status)) {
+    const got = JSON.stringify(status) ?? 'none';
+    return {
+      status: 'fail',
+      message: `The check returned no verdict: expected status pass, warn or fail, got ${got}`,
+    };
+  }
+  try {
+    JSON.stringify(returned.observed);
+    return returned;
+  } catch (error) {
+    // One value that cannot be told must not take the whole report with it.
+    return {
+      ...returned,
+      observed: undefined,
+      status: 'fail',
+      message: `\`observed\` is no JSON: ${messageOf(error)}`,
+    };
+  }
 }
 
 function messageOf(error: unknown): string {

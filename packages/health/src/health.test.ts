@@ -2,29 +2,9 @@ import { readFileSync } from 'node:fs';
 import express from 'express';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { clock, health, isOwner, owner, serve, serveHealth, waitFor } from '../test/kit.ts';
+import { always, get, health, isOwner, owner, serve, serveHealth, waitFor } from '../test/kit.ts';
 import { HealthError, createHealth } from './index.ts';
 import type { Check, HealthStatus } from './index.ts';
-
-const always = (status: HealthStatus, more: Partial<Check> = {}): Check => ({
-  run: () => ({ status, message: `it is ${status}`, observed: 7, unit: 'apples' }),
-  ...more,
-});
-
-async function get(
-  url: string,
-  headers: Record<string, string> = {},
-): Promise<{ status: number; type: string | null; body: unknown; headers: Headers }> {
-  const response = await fetch(url, { headers });
-  const type = response.headers.get('content-type');
-  const text = await response.text();
-  return {
-    status: response.status,
-    type,
-    body: type?.includes('json') ? JSON.parse(text) : text,
-    headers: response.headers,
-  };
-}
 
 describe('report', () => {
   test.each<[HealthStatus[], HealthStatus, boolean, number]>([
@@ -230,173 +210,20 @@ describe('live and ready', () => {
   });
 });
 
-describe('checks', () => {
-  test('a burst of 10,000 requests runs no check more than its interval allows', async () => {
-    let runs = 0;
-    const made = health({
-      a: { run: () => ((runs += 1), { status: 'pass' }), intervalMs: 3_600_000 },
-    });
-    const url = await serveHealth(made);
-    const { request, Agent } = await import('node:http');
-    const agent = new Agent({ keepAlive: true, maxSockets: 50 });
-    const one = (): Promise<number> =>
-      new Promise((resolve, reject) => {
-        request(`${url}/health`, { agent }, (response) => {
-          response.resume().on('end', () => {
-            resolve(response.statusCode ?? 0);
-          });
-        })
-          .on('error', reject)
-          .end();
-      });
-    const codes = await Promise.all(Array.from({ length: 10_000 }, one));
-    agent.destroy();
-    expect(new Set(codes)).toEqual(new Set([200]));
-    expect(runs).toBe(1);
-  });
-
-  test('runs again after its interval, without anybody asking', async () => {
-    let runs = 0;
-    const made = health({ a: { run: () => ((runs += 1), { status: 'pass' }), intervalMs: 1 } });
-    made.start();
-    await waitFor('five runs', () => runs >= 5);
-  });
-
-  test('a check can ask to be run sooner', async () => {
-    let runs = 0;
-    const made = health({
-      a: {
-        run: () => ((runs += 1), { status: 'pass', ...(runs < 4 ? { againInMs: 1 } : {}) }),
-        intervalMs: 3_600_000,
-      },
-    });
-    made.start();
-    await waitFor('four runs', () => runs === 4);
-  });
-
-  test('a throw is a failure, with its message', async () => {
-    const made = health({
-      a: {
-        run: () => {
-          throw new Error('broken');
-        },
-      },
-      b: { run: () => Promise.reject(new Error('late')) },
-    });
-    await made.settled();
-    expect(made.status().items).toMatchObject({
-      a: { status: 'fail', message: 'broken' },
-      b: { status: 'fail', message: 'late' },
-    });
-  });
-
-  test('severity warn makes a failure a warning', async () => {
-    const made = health({ a: always('fail', { severity: 'warn' }) });
-    await made.settled();
-    expect(made.status()).toMatchObject({ ok: true, status: 'warn' });
-  });
-
-  test('the time limit is a failure, aborts the signal, and a run that hangs is not joined by others', async () => {
-    let runs = 0;
-    let aborted = false;
-    const made = health({
-      a: {
-        run: ({ signal }) => {
-          runs += 1;
-          signal.addEventListener('abort', () => (aborted = true));
-          return new Promise(() => undefined);
-        },
-        timeoutMs: 20,
-        intervalMs: 1,
-      },
-      b: { run: () => ({ status: 'pass' }), intervalMs: 1 },
-    });
-    await made.settled();
-    expect(made.status().items['a']).toMatchObject({ status: 'fail', message: 'No answer within 20 ms' });
-    expect(aborted).toBe(true);
-    await made.refresh('a');
-    expect(runs).toBe(1);
-  });
-
-  test('a verdict that is too old is a failure: a dead refresher does not freeze ok', async () => {
-    const time = clock(0);
-    const made = health(
-      { a: always('pass', { intervalMs: 3_600_000, expiresMs: 10_000, readiness: true }) },
-      { monotonic: time.now },
-    );
-    await made.settled();
-    time.move(10_000);
-    expect(made.status().status).toBe('pass');
-    time.move(1);
-    expect(made.status().items['a']).toMatchObject({
-      ok: false,
-      status: 'fail',
-      message: 'The last verdict is 10 s old',
-    });
-    expect(made.isReady()).toBe(false);
-    await made.refresh('a');
-    expect(made.status().status).toBe('pass');
-  });
-
-  test('no first verdict is a warning at first, then a failure', async () => {
-    const time = clock(0);
-    const made = health(
-      { a: { run: () => new Promise(() => undefined), expiresMs: 10_000, timeoutMs: 3_600_000 } },
-      { monotonic: time.now },
-    );
-    made.start();
-    expect(made.status().items['a']).toEqual({ ok: true, status: 'warn', message: 'Not checked yet' });
-    time.move(10_001);
-    expect(made.status().items['a']).toMatchObject({
-      status: 'fail',
-      message: 'No verdict since the start 10 s ago',
-    });
-  });
-
-  test('a jump of the wall clock changes no verdict', async () => {
-    const wall = clock();
-    const made = health({ a: always('pass', { expiresMs: 60_000 }) }, { now: wall.now });
-    await made.settled();
-    wall.move(-86_400_000);
-    expect(made.status().status).toBe('pass');
-    wall.move(30 * 86_400_000);
-    expect(made.status().status).toBe('pass');
-  });
-
-  test('changes are logged, once each', async () => {
-    const lines: string[] = [];
-    const logger = pino({ base: null, timestamp: false }, { write: (line) => lines.push(line) });
-    const verdicts: HealthStatus[] = ['pass', 'fail', 'fail', 'pass', 'pass'];
-    const made = health(
-      { a: { run: () => ({ status: verdicts.shift() ?? 'pass', message: 'words' }), intervalMs: 3_600_000 } },
-      { logger },
-    );
-    await made.settled();
-    for (let turn = 0; turn < 4; turn += 1) await made.refresh('a');
-    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
-      'a: words',
-      'a is well again',
-    ]);
-  });
-
-  test('close ends a run under way, starts none, and twice is no error', async () => {
-    let runs = 0;
-    const made = createHealth({
-      checks: {
-        a: { run: () => ((runs += 1), new Promise(() => undefined)), timeoutMs: 3_600_000, intervalMs: 1 },
-      },
-    });
-    made.start();
-    await waitFor('the run', () => runs === 1);
-    await made.close();
-    await made.close();
-    await made[Symbol.asyncDispose]();
-    expect(runs).toBe(1);
-    await expect(made.refresh('a')).rejects.toMatchObject({ code: 'CLOSED' });
-  });
-});
-
 describe('metrics', () => {
+  test('a collect that throws costs its own samples only', async () => {
+    const lines: string[] = [];
+    const logger = pino({ base: null }, { write: (line) => lines.push(line) });
+    const collect = (): never => {
+      throw new Error('no samples today');
+    };
+    const url = await serveHealth(health({ a: always('pass') }, { collect, logger }));
+    const answer = await get(`${url}/metrics`);
+    expect(answer.status).toBe(200);
+    expect(answer.body).toContain('health_check_status{check="a",status="pass"} 1\n');
+    expect(lines.join('')).toContain('no samples today');
+  });
+
   test('are in the Prometheus format, samples of one name together', async () => {
     const made = health(
       {
@@ -436,6 +263,8 @@ describe('metrics', () => {
       '# HELP apples Apples\\nby tree\n# TYPE apples gauge\napples{tree="the \\"old\\"\\\\one\\n"} 3\napples{tree="new"} 4\n',
     );
     expect(text).not.toContain('not a name');
+    // The same sample twice: Prometheus would refuse the whole answer.
+    expect(text.split('apples{tree="new"}')).toHaveLength(2);
     expect(text).toContain('# TYPE hits_total counter\nhits_total +Inf\n');
     expect(text).toContain('health_check_status{check="a",status="warn"} 1\n');
     expect(text).toContain('health_check_status{check="a",status="pass"} 0\n');

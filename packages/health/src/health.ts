@@ -13,6 +13,7 @@ import type {
   HealthOptions,
   HealthReport,
   HealthStatus,
+  Metric,
 } from './types.ts';
 
 /** The first answer waits this long for the first verdicts; later ones never wait. */
@@ -103,6 +104,15 @@ export function createHealth(options: HealthOptions): Health {
       } else respond(request, response, code, 'application/json; charset=utf-8', plainBody(found, details));
     };
 
+  const collected = (): readonly Metric[] => {
+    try {
+      return options.collect?.() ?? [];
+    } catch (error) {
+      logger.warn({ err: error }, 'collect failed: its samples are left out');
+      return [];
+    }
+  };
+
   const health: Health = {
     start,
     live: (request, response) => {
@@ -118,7 +128,7 @@ export function createHealth(options: HealthOptions): Health {
       await prepared();
       const samples = [
         ...checkMetrics([...runners.values()], readiness().ok),
-        ...(options.collect?.() ?? []),
+        ...collected(),
         ...processMetrics(),
       ];
       respond(request, response, 200, 'text/plain; version=0.0.4; charset=utf-8', prometheusText(samples));

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createHealth } from '../src/index.ts';
-import type { Check, CheckContext, CheckResult, Health, HealthOptions } from '../src/index.ts';
+import type { Check, CheckContext, CheckResult, Health, HealthOptions, HealthStatus } from '../src/index.ts';
 
 /** Generous: the machine may be busy. */
 const deadlineMs = 30_000;
@@ -112,4 +112,26 @@ export function database(
 /** `YYYY-MM-DD HH:MM:SS.mmm` as the engines write it. */
 export function stamp(ms: number): string {
   return new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
+}
+
+/** A check with this verdict. */
+export const always = (status: HealthStatus, more: Partial<Check> = {}): Check => ({
+  run: () => ({ status, message: `it is ${status}`, observed: 7, unit: 'apples' }),
+  ...more,
+});
+
+/** Status, type and body (parsed when it is JSON). */
+export async function get(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; type: string | null; body: unknown; headers: Headers }> {
+  const response = await fetch(url, { headers });
+  const type = response.headers.get('content-type');
+  const text = await response.text();
+  return {
+    status: response.status,
+    type,
+    body: type?.includes('json') ? JSON.parse(text) : text,
+    headers: response.headers,
+  };
 }

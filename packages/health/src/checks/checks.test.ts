@@ -1,20 +1,9 @@
-import { spawn } from 'node:child_process';
-import {
-  closeSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { fileURLToPath } from 'node:url';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { clock, database, health, runOnce, serve, tempDir, waitFor } from '../../test/kit.ts';
-import { freeDisk, httpProbe, keyState, processStates, sqliteIntegrity, walSize } from '../index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { clock, health, runOnce, serve, tempDir, waitFor } from '../../test/kit.ts';
+import { freeDisk, httpProbe, keyState, processStates, walSize } from '../index.ts';
 import type { ProcessState } from '../index.ts';
 import { forecast } from './free-disk.ts';
 
@@ -119,6 +108,26 @@ describe('HTTP probe', () => {
     });
   });
 
+  test('one failed answer is a warning, the second in a row a failure', async () => {
+    let code = 200;
+    const url = await serve((_request, response) => response.writeHead(code).end());
+    const made = health({ web: httpProbe({ url, intervalMs: 3_600_000 }) });
+    await made.settled();
+    const seen = [made.status().status];
+    for (code of [503, 200, 503, 503]) seen.push((await made.refresh('web')).status);
+    expect(seen).toEqual(['pass', 'warn', 'pass', 'warn', 'fail']);
+  });
+
+  test('a question that is not answered in time is withdrawn', async () => {
+    let closed = false;
+    const url = await serve((request) => {
+      request.on('close', () => (closed = true));
+    });
+    const made = health({ silent: httpProbe({ url, timeoutMs: 50, intervalMs: 3_600_000 }) });
+    await made.settled();
+    await waitFor('the connection to be closed', () => closed);
+  });
+
   test('an endless body does not matter', async () => {
     const url = await serve((_request, response) => {
       response.write('x');
@@ -141,6 +150,49 @@ describe('free disk', () => {
     const result = await runOnce(freeDisk({ path: tempDir(), warnBelowBytes, failBelowBytes }));
     expect(result.status).toBe(status);
     expect(result.observed).toBeGreaterThan(0);
+  });
+
+  test('what is kept for root is not free', async () => {
+    const { bavail, bfree, bsize } = statfsSync('/');
+    const observed = Number((await runOnce(freeDisk({ path: '/' }))).observed);
+    const off = (blocks: number): number => Math.abs(observed - blocks * bsize);
+    expect(off(bavail)).toBeLessThanOrEqual(off(bfree));
+  });
+
+  test('warns when the disk will be full at the pace of the last hours, and forgets an older pace', async () => {
+    const dir = tempDir();
+    const round = async (): Promise<(string | undefined)[]> => {
+      const time = clock(0);
+      const files = ['a', 'b'].map((name) => join(dir, name));
+      const [kept = '', given = ''] = files;
+      const check = freeDisk({ path: dir, warnBelowBytes: 0, failBelowBytes: 0, forecastMs: 2 ** 60 });
+      const look = async (): Promise<string | undefined> => {
+        const { status, message, metrics } = await runOnce(check, { clock: time });
+        const told = metrics?.some(({ name }) => name === 'disk_full_in_seconds') === true;
+        return `${status} ${told} ${message?.replace(/[\d.]+/g, 'N')}`;
+      };
+      const seen = [await look()];
+      for (const file of files) writeFileSync(file, Buffer.alloc(16 * 1024 * 1024, 1));
+      time.move(3_600_000);
+      seen.push(await look());
+      time.move(6.5 * 3_600_000);
+      await look();
+      // A little is given back: of the last hours alone it grows, over all it shrinks.
+      rmSync(given);
+      time.move(3_600_000);
+      seen.push(await look());
+      rmSync(kept);
+      return seen;
+    };
+    const expected = [
+      'pass false N MiB free',
+      'warn true N MiB free; full in N h at the pace of the last hours',
+      'pass false N MiB free',
+    ];
+    // Again when another process has given back more in the meantime.
+    await waitFor('a round in which nobody else interferes', async () =>
+      isDeepStrictEqual(await round(), expected),
+    );
   });
 
   test('a path that is not there is a failure', async () => {
@@ -224,123 +276,5 @@ describe('key state', () => {
     ['refused', 'fail'],
   ] as const)('%s is %s', async (state, status) => {
     expect((await runOnce(keyState({ state: async () => state }))).status).toBe(status);
-  });
-});
-
-describe('SQLite integrity', () => {
-  const fill = (rows: number): string => `
-    CREATE TABLE "my ""table""" (id INTEGER PRIMARY KEY, name TEXT UNIQUE, body BLOB);
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
-      INSERT INTO "my ""table""" SELECT i, 'name-' || i, randomblob(1000) FROM n;
-    CREATE TABLE other (id TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE VIRTUAL TABLE search USING fts5(name, content="my ""table""");
-    PRAGMA wal_checkpoint(TRUNCATE);`;
-
-  /** Pids of integrity children that look at this file. */
-  const childrenOf = (file: string): string[] =>
-    readdirSync('/proc').filter((pid) => {
-      try {
-        return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(file);
-      } catch {
-        return false;
-      }
-    });
-
-  test('a sound database, while it is open and written', async () => {
-    const { path, db } = database(undefined, fill(200));
-    db.exec('BEGIN IMMEDIATE; DELETE FROM other;');
-    const result = await runOnce(sqliteIntegrity({ file: path }));
-    expect(result).toMatchObject({ status: 'pass', observed: 'ok' });
-    expect(result.message).toMatch(/^\d+ tables in /);
-    db.exec('COMMIT');
-  });
-
-  test.each([
-    ['a page in the middle', 0.5],
-    ['a page near the end', 0.9],
-  ])('a broken database: %s', async (_, where) => {
-    const { path, db } = database(undefined, fill(2_000));
-    db.close();
-    const at = Math.floor((statSync(path).size * where) / 4096) * 4096;
-    const file = openSync(path, 'r+');
-    writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, at);
-    closeSync(file);
-    const result = await runOnce(sqliteIntegrity({ file: path }));
-    expect(result.status).toBe('fail');
-    expect(result.message).not.toBe('');
-  });
-
-  test('sound pages with wrong content', async () => {
-    const path = join(tempDir(), 'null.sqlite');
-    const db = new DatabaseSync(path, { defensive: false });
-    const define = (sql: string): void => {
-      db.exec(
-        `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '${sql}'; PRAGMA writable_schema = RESET;`,
-      );
-    };
-    db.exec('CREATE TABLE t (a)');
-    db.exec('INSERT INTO t VALUES (NULL)');
-    define('CREATE TABLE t (a NOT NULL)');
-    db.close();
-    const result = await runOnce(sqliteIntegrity({ file: path }));
-    expect(result).toMatchObject({ status: 'fail', observed: 't: NULL value in t.a' });
-  });
-
-  test('a file that is no database', async () => {
-    const path = join(tempDir(), 'text');
-    writeFileSync(path, 'no database here, but some text. '.repeat(100));
-    await expect(async () => runOnce(sqliteIntegrity({ file: path }))).rejects.toThrow('not a database');
-  });
-
-  test('a database locked by its writer is not checked, and no fault', async () => {
-    const { path, db } = database();
-    db.exec('PRAGMA journal_mode = DELETE; CREATE TABLE t (a); BEGIN EXCLUSIVE;');
-    expect(await runOnce(sqliteIntegrity({ file: path }))).toMatchObject({
-      status: 'warn',
-      againInMs: 60_000,
-    });
-  });
-
-  test('no database yet: looks again soon', async () => {
-    const result = await runOnce(sqliteIntegrity({ file: join(tempDir(), 'none') }));
-    expect(result).toMatchObject({ status: 'warn', againInMs: 10_000 });
-  });
-
-  test('runs in a child of low priority, that ends with its order', async () => {
-    const { path, db } = database(undefined, fill(30_000));
-    db.close();
-    const abort = new AbortController();
-    const run = runOnce(sqliteIntegrity({ file: path }), { signal: abort.signal });
-    const verdict = run.catch((error: unknown) => error);
-    let nice: number | undefined;
-    await waitFor('the child to have lowered its priority', () => {
-      const [pid] = childrenOf(path);
-      if (pid === undefined) return false;
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-      nice = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
-      return nice === 19;
-    });
-    abort.abort();
-    await verdict;
-    await waitFor('the child to be gone', () => childrenOf(path).length === 0);
-  });
-
-  test('the child ends when its parent is killed', async () => {
-    const { path, db } = database(undefined, fill(30_000));
-    db.close();
-    const index = fileURLToPath(new URL('../index.ts', import.meta.url));
-    const script = `import { createHealth, sqliteIntegrity } from ${JSON.stringify(index)};
-      createHealth({ checks: { a: sqliteIntegrity({ file: ${JSON.stringify(path)} }) } }).start();
-      setInterval(() => undefined, 1000);`;
-    const parent = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], {
-      stdio: 'inherit',
-    });
-    onTestFinished(() => {
-      parent.kill('SIGKILL');
-    });
-    // The parent has the path on its command line too.
-    await waitFor('the child', () => childrenOf(path).length === 2);
-    parent.kill('SIGKILL');
-    await waitFor('both to be gone', () => childrenOf(path).length === 0);
   });
 });

@@ -92,9 +92,12 @@ describe('heartbeat', () => {
     monotonic.move(5_000);
     // Forward by a day: the heartbeat was seen 5 s ago.
     expect(await run()).toBe('pass');
+    // Forward by another day just after a beat: it came since the last look, so it is no older than that.
     db.exec(row(stamp(wall.now())));
+    wall.move(86_400_000);
+    monotonic.move(5_000);
     expect(await run()).toBe('pass');
-    wall.move(-86_400_000);
+    wall.move(-2 * 86_400_000);
     monotonic.move(301_000);
     // Back by a day, and the engine is dead: the heartbeat in the future does not hide it.
     expect(await run()).toBe('fail');
@@ -331,7 +334,8 @@ describe('progress', () => {
         runs +
         `INSERT INTO td_runs VALUES (1, 'download', '2026-01-01 00:00:00.000', '2026-01-01 00:01:00.000'), (2, 'apply_events', '2026-01-01 00:02:00.000', NULL);
          CREATE TABLE notification_events (event_id INTEGER PRIMARY KEY, created TEXT NOT NULL, insert_ts TEXT);
-         INSERT INTO notification_events VALUES (1, '2026-01-01 00:00:00.000', '2026-01-01 00:00:00.400');`,
+         INSERT INTO notification_events VALUES (1, '2026-01-01 00:00:00.000', '2026-01-01 00:00:09.000'),
+           (2, '2026-01-01 00:00:10.000', '2026-01-01 00:00:10.400');`,
     );
     expect(await runOnce(tdogProgress({ file: path }))).toMatchObject({
       status: 'pass',
