@@ -15,7 +15,7 @@ import {
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { dropSearchIndex, ensureSearchIndex, findTables } from '@datasette-stripe/search-index';
+import { dropSearchIndex } from '@datasette-stripe/search-index';
 import { multiply } from './site-account.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
@@ -41,6 +41,16 @@ function start(
   });
   running.push(child);
   return child;
+}
+
+/** What the container makes searchable, as it does it; an app is no library to import from. */
+interface ContainerSearch {
+  readonly finishedTables: (db: DatabaseSync) => string[];
+  readonly createSearch: (options: {
+    logger: Record<'info' | 'warn' | 'error', (object: object, message: string) => void>;
+    signal: AbortSignal;
+    onBusy: () => void;
+  }) => { index(db: DatabaseSync, tables: readonly string[]): void; settled(): Promise<void> };
 }
 
 /** Waits until the process has printed something of this form. */
@@ -80,30 +90,16 @@ async function makeAccount(target: string): Promise<void> {
   console.log(`the site's indexes took ${inSeconds(performance.now() - began)} to make`);
   const before = statSync(target).size;
   began = performance.now();
-  const tables = findTables(db, {
-    columns: [
-      'name',
-      'email',
-      'description',
-      'number',
-      'metadata',
-      'billing_details',
-      'payment_method_details',
-    ],
-    parts: ['name', 'email', 'number', { column: 'payment_method_details', path: '$.card.last4' }],
-    label: ['name', 'number', 'description', 'email'],
-    except: [
-      'events',
-      'td_metadata',
-      'td_runs',
-      'td_progress',
-      'td_requests',
-      'td_deleted',
-      'td_proof',
-      'td_state',
-    ],
+  const { createSearch, finishedTables } = (await import(
+    join(root, 'apps/container/src/search.ts')
+  )) as ContainerSearch;
+  const search = createSearch({
+    logger: { info: () => undefined, warn: console.warn, error: console.error },
+    signal: new AbortController().signal,
+    onBusy: () => undefined,
   });
-  await ensureSearchIndex(db, { tables });
+  search.index(db, finishedTables(db));
+  await search.settled();
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   db.close();
   const grown = Math.round((statSync(target).size - before) / 1e6);

@@ -146,6 +146,17 @@ describe('calling it again', () => {
     expect(checkSearchIndex(db)).toEqual([]);
   });
 
+  test('writes the query over everything anew where an older version has left another', async () => {
+    const db = open(join(tempDir(), 'a.sqlite'));
+    createTables(db);
+    await ensureSearchIndex(db, { tables: [CUSTOMERS] });
+    const query = "SELECT value FROM search_index_meta WHERE name = 'everything'";
+    const written = db.prepare(query).get();
+    db.exec("UPDATE search_index_meta SET value = 'SELECT 1' WHERE name = 'everything'");
+    await ensureSearchIndex(db, { tables: [CUSTOMERS] });
+    expect(db.prepare(query).get()).toEqual(written);
+  });
+
   test('rebuilds for a table that was dropped and made again, and forgets one that is gone', async () => {
     const db = open(join(tempDir(), 'a.sqlite'));
     createTables(db);

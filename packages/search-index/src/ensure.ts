@@ -80,7 +80,8 @@ function declareAll(
       options.logger?.warn({ table: table.table }, 'search index: does not fit its table, built anew');
     actions.set(table.table, action);
   }
-  if (gone.length > 0 || [...actions.values()].some((action) => action !== 'kept')) writeQuery(db);
+  // Always: an older version of this package may have written another query.
+  writeQuery(db);
   return actions;
 }
 

@@ -9,9 +9,9 @@ const NAMED: Parameters = { q: ':q', limit: ':limit' };
 
 /**
  * The index of parts is asked once for all tables, which is enough unless the text is so common that this many rows hold
- * it; only then each table is asked for its own. A long text is never that common, and costs a look-up per letter.
+ * it; only then the tables after that, which hold it too, are asked for their own. A long text costs a look-up per letter.
  */
-const PROBE = 500;
+const PROBE = 250;
 
 /** Letters of a search text that count: each costs look-ups in the index. */
 const LONGEST = 200;
@@ -21,30 +21,51 @@ const LONGEST = 200;
  * Columns: `table`, `id`, `label`, `rank`; one row more than `:limit` of a table says that there are more.
  */
 export function everythingSql(tables: readonly Indexed[], { q, limit }: Parameters = NAMED): string {
-  const head = `WITH search_q AS MATERIALIZED (
+  const head = `WITH RECURSIVE search_q AS MATERIALIZED (
   SELECT q, '"' || replace(quoted, ' ', '" "') || '"' AS words, '"' || replace(quoted, ' ', '"* "') || '"*' AS beginnings,
     '"' || quoted || '"' AS part, length(q) >= 3 AS long
   FROM (SELECT q, replace(q, '"', '""') AS quoted FROM (SELECT trim(substr(replace(replace(replace(${q}, char(9), ' '), char(10), ' '), char(13), ' '), 1, ${String(LONGEST)})) AS q))
 ), search_probe AS MATERIALIZED (
   SELECT rowid AS r FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT part FROM search_q) ORDER BY rowid LIMIT ${String(PROBE)}
+), search_on (r) AS (
+  SELECT max(r) FROM search_probe HAVING count(*) = ${String(PROBE)}
+  UNION ALL
+  SELECT (SELECT rowid FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT part FROM search_q)
+    AND rowid >= ((search_on.r >> ${String(ROWID_BITS)}) + 1) << ${String(ROWID_BITS)} ORDER BY rowid LIMIT 1) FROM search_on WHERE r IS NOT NULL
 ), search_more AS MATERIALIZED (
-  SELECT CASE WHEN count(*) = ${String(PROBE)} THEN (SELECT part FROM search_q) ELSE '""' END AS part FROM search_probe
+  SELECT r >> ${String(ROWID_BITS)} AS number FROM search_on
 )`;
   if (tables.length === 0)
     return `SELECT '' AS "table", '' AS id, '' AS label, 0 AS rank WHERE ${q} AND ${limit} AND 0`;
-  return `${head}\n${tables.map((t) => oneTable(t, limit)).join('\nUNION ALL\n')}\nORDER BY 4, 1, 3`;
+  return `${head}, search_words (number, r) AS MATERIALIZED (
+  ${tables.map((t) => wordsOf(t, limit)).join('\n  UNION ALL ')}
+), search_full AS MATERIALIZED (
+  SELECT number FROM search_words GROUP BY number HAVING count(*) > ${limit}
+)
+${tables.map((t) => oneTable(t, limit)).join('\nUNION ALL\n')}
+ORDER BY 4, 1, 3`;
 }
 
-// Parts are taken in ascending order: FTS5 can jump to the first row of a table's range only that way round.
-/** Each source stops by itself after a few rows, so that a word that a million rows hold costs no more than a rare one. */
+/** The newest rows that hold all words. One list for all tables: each list of its own would cost every search 0.1 ms. */
+function wordsOf(t: Indexed, limit: string): string {
+  const fts = name(ftsName(t.table));
+  return `SELECT * FROM (SELECT ${String(t.number)}, rowid FROM ${fts} WHERE ${fts} MATCH (SELECT words FROM search_q) ORDER BY rowid DESC LIMIT ${limit} + 1)`;
+}
+
+/**
+ * Each source stops by itself after a few rows, so that a word that a million rows hold costs no more than a rare one; and
+ * where whole words have found enough, the beginnings and parts, which would come after them, are not looked for.
+ */
 function oneTable(t: Indexed, limit: string): string {
   const table = name(t.table);
   const fts = name(ftsName(t.table));
   const key = t.key === 'rowid' ? 'rowid' : name(t.key);
+  const number = String(t.number);
+  const few = `NOT EXISTS (SELECT 1 FROM search_full WHERE number = ${number})`;
   const sources = [
     `SELECT rowid AS r, 0 AS rank FROM ${table} WHERE ${key} = (SELECT q FROM search_q)`,
-    `SELECT * FROM (SELECT rowid, 2 FROM ${fts} WHERE ${fts} MATCH (SELECT words FROM search_q) ORDER BY rowid DESC LIMIT ${limit} + 1)`,
-    `SELECT * FROM (SELECT rowid, 3 FROM ${fts} WHERE ${fts} MATCH (SELECT beginnings FROM search_q) ORDER BY rowid DESC LIMIT ${limit} + 1)`,
+    `SELECT r, 2 FROM search_words WHERE number = ${number}`,
+    `SELECT * FROM (SELECT rowid, 3 FROM ${fts} WHERE ${fts} MATCH (SELECT iif(${few}, beginnings, '""') FROM search_q) ORDER BY rowid DESC LIMIT ${limit} + 1)`,
   ];
   if (t.key !== 'rowid') {
     sources.push(
@@ -55,11 +76,13 @@ function oneTable(t: Indexed, limit: string): string {
     const first = String(t.number * 2 ** ROWID_BITS);
     const last = String((t.number + 1) * 2 ** ROWID_BITS - 1);
     const next = `(SELECT parts_next FROM ${STATE_TABLE} WHERE "table" = ${text(t.table)})`;
+    const more = `${few} AND EXISTS (SELECT 1 FROM search_more WHERE number = ${number})`;
     sources.push(
       `SELECT r - ${first}, 4 FROM search_probe WHERE r BETWEEN ${first} AND ${last}`,
-      `SELECT * FROM (SELECT rowid - ${first}, 4 FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT part FROM search_more) AND rowid BETWEEN ${first} AND ${last} ORDER BY rowid LIMIT ${limit} + 1)`,
+      // In ascending order: FTS5 can jump to the first row of a table's range only that way round.
+      `SELECT * FROM (SELECT rowid - ${first}, 4 FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT iif(${more}, part, '""') FROM search_q) AND rowid BETWEEN ${first} AND ${last} ORDER BY rowid LIMIT ${limit} + 1)`,
       // Rows that are not in the parts index yet: a lot of them at most.
-      `SELECT * FROM (SELECT rowid, 4 FROM ${table} WHERE (SELECT long FROM search_q) AND rowid >= ${next} AND instr(lower(${partsText(t, table)}), (SELECT lower(q) FROM search_q)) > 0 ORDER BY rowid DESC LIMIT ${limit} + 1)`,
+      `SELECT * FROM (SELECT rowid, 4 FROM ${table} WHERE (SELECT long FROM search_q) AND ${few} AND rowid >= ${next} AND instr(lower(${partsText(t, table)}), (SELECT lower(q) FROM search_q)) > 0 ORDER BY rowid DESC LIMIT ${limit} + 1)`,
     );
   }
   const label =

@@ -128,6 +128,17 @@ describe('results', () => {
     ]);
   });
 
+  test('are the same when whole words fill one table and not the next', async () => {
+    const db = await smiths();
+    const add = db.prepare('INSERT INTO payment_methods (id, billing_details) VALUES (?, ?)');
+    add.run('pm_1', '{"name":"Smithson"}');
+    add.run('pm_blacksmith', null);
+    expect(search(db, 'smith', { limit: 3 }).map((g) => [g.table, g.hits.map((hit) => hit.rank)])).toEqual([
+      ['customers', [2, 2, 2]],
+      ['payment_methods', [3, 4]],
+    ]);
+  });
+
   test('carry the label', async () => {
     const db = await smiths();
     expect(search(db, 'cus_000007')[0]?.hits[0]).toEqual({

@@ -48,7 +48,7 @@ export function readState(db: SqliteDatabase): Known[] {
 export function writeQuery(db: SqliteDatabase): void {
   const ready = readState(db).filter((t) => t.state === 'ready');
   db.prepare(
-    `INSERT INTO ${META_TABLE} (name, value) VALUES ('everything', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+    `INSERT INTO ${META_TABLE} (name, value) VALUES ('everything', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value`,
   ).run(everythingSql(ready));
 }
 
