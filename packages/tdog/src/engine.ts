@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
 import type { CatalogTable } from './catalog.ts';
-
+import type { Stamp } from './events/stamp.ts';
 import type { Touched } from './events/touched.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { State } from './sqlite/state.ts';
@@ -21,6 +21,8 @@ export interface Engine {
   readonly signal: AbortSignal;
   readonly account: Account;
   readonly touched: Touched;
+  /** Of a new file: asked for together with the account. */
+  readonly stamp: Promise<Stamp> | undefined;
   /** Tables whose objects the key may not read by id; events of another version are applied as they are. */
   readonly unreadable: Set<string>;
   /** The tables chosen, as the catalogue has them. */

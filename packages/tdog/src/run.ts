@@ -4,6 +4,7 @@ import { createCommit, type Engine } from './engine.ts';
 import { downloadLists, downloadRest, joinAll } from './download/download.ts';
 import { SyncError } from './errors.ts';
 import { pollEvents, readOverlap } from './events/poll.ts';
+import { readStamp } from './events/stamp.ts';
 import { createTouched } from './events/touched.ts';
 import { createMeter, type Meter } from './meter.ts';
 import { LEGACY_TABLES } from './model/legacy-tables.ts';
@@ -115,6 +116,11 @@ async function prepare(
 ): Promise<Engine> {
   // The engine's own tables first: whose file it is must be known before anything of Stripe is written.
   ensureSchema(db, createModel([], ''));
+  // One answer less to wait for, one after the other, before the first page is asked for.
+  const isNew = db.prepare('SELECT 1 FROM td_metadata').get() === undefined;
+  const stamp = isNew ? readStamp(api, options.now, 'download') : undefined;
+  // Whoever needs it hears of its failure.
+  stamp?.catch(() => undefined);
   const connected = await connect(api, options);
   const account = await claimFile(db, api, options, connected, VERSION);
   const existing = new Set(
@@ -142,6 +148,7 @@ async function prepare(
     signal,
     account,
     touched,
+    stamp,
     unreadable: new Set(),
     specs: new Map(
       ALL_TABLES.filter((table) => names.includes(table.table)).map((table) => [table.table, table]),

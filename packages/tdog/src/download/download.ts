@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { Engine } from '../engine.ts';
 import { noteForbidden } from '../events/poll.ts';
+import { readStamp } from '../events/stamp.ts';
 import { wakeLegacy } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
 import { createParentIndex, indexesOf } from '../sqlite/schema.ts';
@@ -33,21 +34,17 @@ function pending(engine: Engine, tables: readonly string[]): readonly string[] {
   return tables.filter((table) => engine.state.progress(table)?.state !== 'done');
 }
 
-/**
- * Stamps the newest event before the first page is read: everything that happens from there on comes as events,
- * whatever the pages show or miss.
- */
-export async function stampEvents(engine: Engine, purpose: 'download' | 'proof'): Promise<void> {
-  const page = await engine.api.list('/v1/events?limit=1', { endpoint: 'GET /v1/events', purpose });
-  const newest = page.data[0];
+/** Notes the stamp, before the first page is read. */
+async function stampEvents(engine: Engine): Promise<void> {
+  const { newest, askedAt } = await (engine.stamp ?? readStamp(engine.api, engine.options.now, 'download'));
   await engine.commit(() => {
     engine.state.set('cursor', typeof newest?.['id'] === 'string' ? newest['id'] : undefined);
     engine.state.set(
       'horizon',
       typeof newest?.['created'] === 'number' ? String(newest['created']) : undefined,
     );
-    engine.state.set('stamped_ts', timestampMs(engine.options.now()));
-    engine.state.set('stamped_ms', String(engine.options.now()));
+    engine.state.set('stamped_ts', timestampMs(askedAt));
+    engine.state.set('stamped_ms', String(askedAt));
     // The cursor moves on; what the download may store is bounded by where it began.
     engine.state.set('stamp_id', engine.state.get('cursor'));
     engine.state.set('stamp_created', engine.state.get('horizon'));
@@ -61,7 +58,7 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
   if (todo.length === 0) return false;
   if (state.get('stamped_ts') === undefined) {
     try {
-      await stampEvents(engine, 'download');
+      await stampEvents(engine);
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.kind !== 'forbidden') throw error;
       await noteForbidden(engine, error);

@@ -1,6 +1,7 @@
 import { planFanOuts, planHidden, retrievePathOf, workTodo } from '../download/todo.ts';
 import { listsOf } from '../download/lists.ts';
 import type { Engine } from '../engine.ts';
+import { readStamp } from '../events/stamp.ts';
 import { isEvent, objectIdOf, storeEvents } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
 import type { StripeEvent } from '../options.ts';
@@ -22,15 +23,8 @@ export async function reconcile(engine: Engine): Promise<void> {
   const stampedAt = stamp === undefined ? 0 : ((JSON.parse(stamp) as { at?: number }).at ?? 0);
   // An interrupted comparison goes on, unless that was long ago too.
   if (stamp === undefined || engine.options.now() - stampedAt > FRESH_MS) {
-    const page = await engine.api.list('/v1/events?limit=1', {
-      endpoint: 'GET /v1/events',
-      purpose: 'proof',
-    });
-    stamp = JSON.stringify({
-      id: page.data[0]?.['id'],
-      created: page.data[0]?.['created'],
-      at: engine.options.now(),
-    });
+    const { newest, askedAt } = await readStamp(engine.api, engine.options.now, 'proof');
+    stamp = JSON.stringify({ id: newest?.['id'], created: newest?.['created'], at: askedAt });
     const text = stamp;
     await engine.commit(() => state.set('reconcile', text));
   }
