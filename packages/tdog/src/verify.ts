@@ -2,11 +2,13 @@ import type { Engine } from './engine.ts';
 import { planFanOuts, workTodo } from './download/todo.ts';
 import { listsOf } from './download/lists.ts';
 import { pollEvents } from './events/poll.ts';
-import { compareTable } from './proof/compare.ts';
+import { compareTable, TABLES_AT_ONCE, type Comparison } from './proof/compare.ts';
 import { writeProof } from './proof/reconcile.ts';
 import { readTails } from './proof/tails.ts';
 import { resolveOptions, type SyncOptions } from './options.ts';
+import type { TableModel } from './model/table-model.ts';
 import { timestampMs } from './model/values.ts';
+import { inParallel } from './parallel.ts';
 import { q } from './sqlite/schema.ts';
 import { withEngine } from './run.ts';
 import { ApiProblem } from './stripe/problem.ts';
@@ -52,65 +54,37 @@ export async function verify(options: VerifyOptions, signal?: AbortSignal): Prom
     await readTails(engine);
     await workTodo(engine, 'verify');
     const begun = timestampMs(resolved.now());
-    const compared: {
-      table: string;
-      rows: number;
-      drift: readonly string[];
-      deleted: number;
-      heldBack: number;
-      error?: string;
-    }[] = [];
-    for (const table of engine.store.model.tables.values()) {
+    const compared = new Map<string, Comparison & { readonly error?: string }>();
+    await inParallel(engine.store.model.tables.values(), TABLES_AT_ONCE, async (table) => {
       const progress = engine.state.progress(table.name);
       // What the key may not read was never part of the mirror; what has no list comes with others.
-      if (listsOf(table.spec).length === 0 || progress?.state === 'skipped') continue;
-      if (progress?.state !== 'done') {
-        const error = 'not downloaded to its end: run tdog first';
-        compared.push({ table: table.name, rows: 0, drift: [], deleted: 0, heldBack: 0, error });
-        continue;
-      }
-      try {
-        compared.push({
-          table: table.name,
-          ...(await compareTable(
-            engine,
-            table,
-            {},
-            {
-              purpose: 'verify',
-              maxAsked: Infinity,
-              acceptDeletions: resolved.acceptDeletions,
-            },
-          )),
-        });
-      } catch (error) {
-        if (!(error instanceof ApiProblem) || error.kind === 'stopped' || error.kind === 'refused')
-          throw error;
-        compared.push({
-          table: table.name,
-          rows: 0,
-          drift: [],
-          deleted: 0,
-          heldBack: 0,
-          error: error.message,
-        });
-      }
-    }
+      if (listsOf(table.spec).length === 0 || progress?.state === 'skipped') return;
+      compared.set(
+        table.name,
+        progress?.state === 'done'
+          ? await compareOrSayWhyNot(engine, table)
+          : { ...NOTHING, error: 'not downloaded to its end: run tdog first' },
+      );
+    });
     await engine.commit(() => planFanOuts(engine));
     await workTodo(engine, 'verify');
     // What changed at Stripe while it was being compared is no drift.
     await pollEvents(engine);
-    const tables = compared.map((one): VerifyTable => {
-      const drift = one.drift.filter((id) => !changedSince(engine, one.table, id, begun)).length;
-      return {
-        table: one.table,
-        rows: one.rows,
-        drift,
-        repaired: Math.max(0, drift - one.heldBack),
-        deleted: one.deleted,
-        heldBack: one.heldBack,
-        error: one.error,
-      };
+    const tables = [...engine.store.model.tables.keys()].flatMap((table): VerifyTable[] => {
+      const one = compared.get(table);
+      if (one === undefined) return [];
+      const drift = one.drift.filter((id) => !changedSince(engine, table, id, begun)).length;
+      return [
+        {
+          table,
+          rows: one.rows,
+          drift,
+          repaired: Math.max(0, drift - one.heldBack),
+          deleted: one.deleted,
+          heldBack: one.heldBack,
+          error: one.error,
+        },
+      ];
     });
     await engine.commit(() => {
       for (const one of tables)
@@ -123,6 +97,21 @@ export async function verify(options: VerifyOptions, signal?: AbortSignal): Prom
       seconds: (resolved.now() - started) / 1_000,
     };
   });
+}
+
+const NOTHING: Comparison = { rows: 0, drift: [], deleted: 0, heldBack: 0 };
+
+async function compareOrSayWhyNot(
+  engine: Engine,
+  table: TableModel,
+): Promise<Comparison & { readonly error?: string }> {
+  const { acceptDeletions } = engine.options;
+  try {
+    return await compareTable(engine, table, {}, { purpose: 'verify', maxAsked: Infinity, acceptDeletions });
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || error.kind === 'stopped' || error.kind === 'refused') throw error;
+    return { ...NOTHING, error: error.message };
+  }
 }
 
 /** Whether Stripe has made or changed the object since then. */

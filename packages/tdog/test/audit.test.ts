@@ -151,7 +151,8 @@ test('objects that are deleted while verify lists them do not end it', async () 
 });
 
 test('money that moves while verify reads is no drift, an old movement that differs is', async () => {
-  kit = await createKit({ source: { synthetic: 10 } });
+  // More movements than the page of the newest, which is read again in any case.
+  kit = await createKit({ source: { synthetic: 30 } });
   await kit.run();
   kit.emulator.setFaults({ latencyMs: 10 });
   let over = false;
@@ -178,6 +179,36 @@ async function pay(): Promise<void> {
   const answer = await fetch(`${kit.url}/v1/charges`, { method: 'POST', headers, body });
   expect(answer.status).toBe(200);
 }
+
+test('a table of several stretches is compared as a whole, with what lies at their ends', async () => {
+  kit = await createKit({ source: { synthetic: 800 } });
+  const tables = ['payment_intents'];
+  await kit.run({ tables });
+  const db = new DatabaseSync(kit.path());
+  const newest = db.prepare('SELECT id FROM payment_intents ORDER BY created DESC').all();
+  const at = (n: number): string => String(newest[n]?.['id']);
+  expect(newest.length).toBeGreaterThan(5_002);
+  const changed = [0, 4_999, 5_000, 5_001, newest.length - 1].map(at);
+  for (const id of changed) db.prepare('UPDATE payment_intents SET amount = amount + 1 WHERE id = ?').run(id);
+  const lost = [4_998, 5_002].map(at);
+  for (const id of lost) db.prepare('DELETE FROM payment_intents WHERE id = ?').run(id);
+  const insert = db.prepare(
+    "INSERT INTO payment_intents (id, created, extra, insert_ts, update_ts) SELECT ?, ?, '{}', insert_ts, update_ts FROM payment_intents LIMIT 1",
+  );
+  // Stripe has neither; one even has no time.
+  insert.run('pi_tooMuch1', String(db.prepare('SELECT max(created) AS t FROM payment_intents').get()?.['t']));
+  insert.run('pi_tooMuch2', null);
+  db.close();
+  const [found] = (await verify(kit.options({ tables }))).tables;
+  const tooMany = 2;
+  const drift = changed.length + lost.length + tooMany;
+  expect(found).toMatchObject({ drift, repaired: drift, deleted: tooMany, rows: newest.length });
+  const [again] = (await verify(kit.options({ tables }))).tables;
+  expect(again).toMatchObject({ drift: 0, rows: newest.length });
+  const amount = (id: string): unknown => row(kit.path(), 'payment_intents', id)?.['amount'];
+  for (const id of [...changed, ...lost])
+    expect(amount(id)).toBe(all('payment_intent').find((one) => one.id === id)?.['amount']);
+});
 
 test('a line that goes while its list is read does not end the list', async () => {
   kit = await createKit({ source: { synthetic: 5 } });

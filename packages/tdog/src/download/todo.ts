@@ -2,6 +2,7 @@ import type { Engine } from '../engine.ts';
 import { takeAway } from '../events/deletion.ts';
 import { ALL_TABLES, type TableModel } from '../model/table-model.ts';
 import type { StripeObject } from '../model/values.ts';
+import { inParallel } from '../parallel.ts';
 import { q } from '../sqlite/schema.ts';
 import type { TodoItem } from '../sqlite/state.ts';
 import { ApiProblem } from '../stripe/problem.ts';
@@ -198,15 +199,9 @@ export async function workTodo(
   for (;;) {
     const items = todo.next(WORKERS * 8, after);
     if (items.length === 0 || shouldStop()) return done;
-    const queue = [...items];
-    await Promise.all(
-      Array.from({ length: WORKERS }, async () => {
-        for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-          if (shouldStop()) return;
-          if (await workItem(engine, lists, item, purpose)) done += 1;
-        }
-      }),
-    );
+    await inParallel(items, WORKERS, async (item) => {
+      if (!shouldStop() && (await workItem(engine, lists, item, purpose))) done += 1;
+    });
     // Items that failed stay for the next time; new ones may have been added anywhere.
     after = items.at(-1);
     if (items.length < WORKERS * 8) return done;

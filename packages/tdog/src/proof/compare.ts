@@ -5,6 +5,7 @@ import type { Engine } from '../engine.ts';
 import { takeAway } from '../events/deletion.ts';
 import type { TableModel } from '../model/table-model.ts';
 import { timestamp } from '../model/values.ts';
+import { inParallel } from '../parallel.ts';
 import { q } from '../sqlite/schema.ts';
 import type { Purpose } from '../stripe/api.ts';
 import { ApiProblem } from '../stripe/problem.ts';
@@ -40,6 +41,16 @@ export interface Comparison {
 const MAX_DELETIONS = 100;
 const MAX_DELETED_PART = 0.05;
 
+/** Tables that are compared at once by those who compare all. */
+export const TABLES_AT_ONCE = 6;
+/** Stored rows of one stretch: 50 pages, so that what the pages at its ends waste does not count. */
+const STRETCH_ROWS = 5_000;
+/** Stretches of one table that are read, and ids that are asked for, at once; the gate decides how many talk to Stripe. */
+const STRETCHES_AT_ONCE = 12;
+const ASKED_AT_ONCE = 8;
+/** Above every time that is stored. */
+const END_OF_TIME = '9999';
+
 /** How often a list is read from the top because the object at its cursor is gone. */
 const MAX_RESTARTS = 5;
 
@@ -52,25 +63,32 @@ export async function compareTable(
 ): Promise<Comparison> {
   const start = engine.touched.mark();
   const startedAt = new Date(engine.options.now()).toISOString().slice(0, 23).replace('T', ' ');
-  const seen = new Set<string>();
   const drift: string[] = [];
-  for (const plan of listsOf(table.spec)) await walkRange(engine, table, plan, range, options, seen, drift);
+  const unlisted: string[] = [];
+  let rows = 0;
+  // Stretch by stretch, so that memory does not grow with the table.
+  await inParallel(stretchesOf(engine, table, range), STRETCHES_AT_ONCE, async (stretch) => {
+    const seen = new Set<string>();
+    for (const plan of listsOf(table.spec))
+      await walkRange(engine, table, plan, stretch, options, seen, drift);
+    rows += seen.size;
+    for (const id of storedIds(engine, table, stretch, startedAt)) if (!seen.has(id)) unlisted.push(id);
+  });
   const missing: string[] = [];
-  const unlisted = storedIds(engine, table, range, startedAt).filter((id) => !seen.has(id));
   const before = options.deletedBefore ?? 0;
   const limit = Math.max(MAX_DELETIONS, (engine.store.count(table.name) + before) * MAX_DELETED_PART);
   const isTooMuch = (): boolean =>
     missing.length > 0 && missing.length + before > limit && !options.acceptDeletions;
-  const ask = [...some(unlisted, options.maxAsked, engine.options.random)];
-  for (let id = ask.shift(); id !== undefined; id = ask.shift()) {
+  const notAsked: string[] = [];
+  await inParallel(some(unlisted, options.maxAsked, engine.options.random), ASKED_AT_ONCE, async (id) => {
     // More questions would only cost reads: nothing will be deleted.
     if (isTooMuch()) {
-      ask.unshift(id);
-      break;
+      notAsked.push(id);
+      return;
     }
-    if (engine.touched.since(table.name, id, start)) continue;
+    if (engine.touched.since(table.name, id, start)) return;
     const path = retrievePathOf(table, id, rowOf(engine, table, id));
-    if (path === undefined || table.spec.kind === 'singleton') continue;
+    if (path === undefined || table.spec.kind === 'singleton') return;
     const mark = engine.touched.mark();
     const object = await retrieve(engine, table, path, options.purpose);
     if (object === undefined) missing.push(id);
@@ -78,16 +96,16 @@ export async function compareTable(
       const changes = await engine.commit(() => writeFlat(engine, flattenOne(engine, table, object)));
       if (changes > 0) drift.push(id);
     }
-  }
+  });
   if (isTooMuch()) {
     // Those that were not asked for any more are in no list either.
-    const held = [...missing, ...ask];
+    const held = [...missing, ...notAsked];
     engine.logger.error(
       { table: table.name, rows: held.length },
       `${table.name}: Stripe no longer lists ${held.length} rows and has none of the first ${missing.length}; nothing deleted. If that is right, run: tdog verify --accept-deletions`,
     );
     await engine.commit(() => engine.state.set(`held:${table.name}`, String(held.length)));
-    return { rows: seen.size, drift: [...drift, ...held], heldBack: held.length, deleted: 0 };
+    return { rows, drift: [...drift, ...held], heldBack: held.length, deleted: 0 };
   }
   const gone: string[] = [];
   if (missing.length > 0)
@@ -96,7 +114,29 @@ export async function compareTable(
       for (const id of missing) if (takeAway(engine, table, id)) gone.push(id);
       engine.state.set(`held:${table.name}`, undefined);
     });
-  return { rows: seen.size, drift: [...drift, ...gone], heldBack: 0, deleted: gone.length };
+  return { rows, drift: [...drift, ...gone], heldBack: 0, deleted: gone.length };
+}
+
+/**
+ * The range in stretches of some {@link STRETCH_ROWS} stored rows, newest first, that meet and together are the range.
+ * The lists of one table take `created[…]` all or none.
+ */
+function stretchesOf(engine: Engine, table: TableModel, range: Range): readonly Range[] {
+  const created = table.spec.created === true ? createdColumn(table) : undefined;
+  if (created === undefined) return [range];
+  const { where, values } = within(created, range);
+  const next = engine.store.db.prepare(
+    `SELECT unixepoch(${q(created)}) AS t FROM ${q(table.name)}
+     WHERE ${where} AND ${q(created)} < ? ORDER BY ${q(created)} DESC LIMIT 1 OFFSET ${STRETCH_ROWS}`,
+  );
+  const stretches: Range[] = [];
+  let rest = range;
+  for (;;) {
+    const gte = next.get(...values, rest.lt === undefined ? END_OF_TIME : timestamp(rest.lt))?.['t'];
+    if (typeof gte !== 'number' || gte <= (range.gte ?? -Infinity)) return [...stretches, rest];
+    stretches.push({ ...rest, gte });
+    rest = { ...range, lt: gte };
+  }
 }
 
 /** At most `max` of the ids: not always the same ones, as those that no list shows stay so. */
@@ -178,21 +218,25 @@ async function walkRange(
 
 /** Stored ids of the range that were there before the comparison began. */
 function storedIds(engine: Engine, table: TableModel, range: Range, before: string): readonly string[] {
-  const created = createdColumn(table);
-  const where = ['insert_ts < ?'];
-  const values: string[] = [before];
-  if (created !== undefined && range.gte !== undefined) {
-    where.push(`${q(created)} >= ?`);
-    values.push(timestamp(range.gte));
-  }
-  if (created !== undefined && range.lt !== undefined) {
-    where.push(`${q(created)} < ?`);
-    values.push(timestamp(range.lt));
-  }
+  const { where, values } = within(createdColumn(table), range);
   return engine.store.db
-    .prepare(`SELECT id FROM ${q(table.name)} WHERE ${where.join(' AND ')}`)
-    .all(...values)
+    .prepare(`SELECT id FROM ${q(table.name)} WHERE ${where} AND insert_ts < ?`)
+    .all(...values, before)
     .map((row) => String(row['id']));
+}
+
+/** The SQL condition of a range. What has no time of its own belongs to the oldest stretch. */
+function within(
+  created: string | undefined,
+  { gte, lt }: Range,
+): { readonly where: string; readonly values: readonly string[] } {
+  if (created === undefined) return { where: '1', values: [] };
+  const column = q(created);
+  if (gte !== undefined && lt !== undefined)
+    return { where: `${column} >= ? AND ${column} < ?`, values: [timestamp(gte), timestamp(lt)] };
+  if (gte !== undefined) return { where: `${column} >= ?`, values: [timestamp(gte)] };
+  if (lt !== undefined) return { where: `(${column} < ? OR ${column} IS NULL)`, values: [timestamp(lt)] };
+  return { where: '1', values: [] };
 }
 
 /** The column that the list's `created[…]` filters by. */

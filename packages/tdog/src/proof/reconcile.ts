@@ -5,9 +5,10 @@ import { readStamp } from '../events/stamp.ts';
 import { isEvent, objectIdOf, storeEvents } from '../events/store-events.ts';
 import { timestampMs } from '../model/values.ts';
 import type { StripeEvent } from '../options.ts';
+import { inParallel } from '../parallel.ts';
 import type { TableModel } from '../model/table-model.ts';
 import { ApiProblem } from '../stripe/problem.ts';
-import { compareTable, type Comparison } from './compare.ts';
+import { compareTable, TABLES_AT_ONCE, type Comparison } from './compare.ts';
 
 /** How long what was compared before an interruption counts. */
 const FRESH_MS = 7 * 86_400_000;
@@ -30,10 +31,10 @@ export async function reconcile(engine: Engine): Promise<void> {
   }
   const { id, created, at } = JSON.parse(stamp) as { id?: string; created?: number; at: number };
   if (id !== undefined) await keepEvents(engine, id);
-  for (const table of engine.store.model.tables.values()) {
-    if (listsOf(table.spec).length === 0 || state.progress(table.name)?.state !== 'done') continue;
-    if (state.get(`reconciled:${table.name}`) === stamp) continue;
-    const text = stamp;
+  const text = stamp;
+  await inParallel(engine.store.model.tables.values(), TABLES_AT_ONCE, async (table) => {
+    if (listsOf(table.spec).length === 0 || state.progress(table.name)?.state !== 'done') return;
+    if (state.get(`reconciled:${table.name}`) === text) return;
     const result = await compareAll(engine, table);
     await engine.commit(() => {
       if (result !== undefined)
@@ -47,7 +48,7 @@ export async function reconcile(engine: Engine): Promise<void> {
         );
       state.set(`reconciled:${table.name}`, text);
     });
-  }
+  });
   await engine.commit(() => {
     planFanOuts(engine);
     planHidden(engine);
