@@ -3,9 +3,41 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { clock, health, runOnce, serve, tempDir, waitFor } from '../../test/kit.ts';
-import { freeDisk, httpProbe, keyState, processStates, walSize } from '../index.ts';
-import type { ProcessState } from '../index.ts';
+import {
+  freeDisk,
+  httpProbe,
+  keyState,
+  processStates,
+  sqliteIntegrity,
+  tdogHeartbeat,
+  tdogProgress,
+  walSize,
+} from '../index.ts';
+import type { Check, ProcessState } from '../index.ts';
 import { forecast } from './free-disk.ts';
+
+describe('timing', () => {
+  const own = {
+    intervalMs: 11,
+    timeoutMs: 12,
+    expiresMs: 13,
+    severity: 'warn',
+    readiness: true,
+    failAfter: 14,
+  } as const;
+  test.each<[string, Check]>([
+    ['processStates', processStates({ list: () => [], ...own })],
+    ['httpProbe', httpProbe({ url: 'http://x/', ...own })],
+    ['sqliteIntegrity', sqliteIntegrity({ file: 'x', ...own })],
+    ['freeDisk', freeDisk({ path: '/', ...own })],
+    ['walSize', walSize({ file: 'x', ...own })],
+    ['keyState', keyState({ state: () => 'live', ...own })],
+    ['tdogHeartbeat', tdogHeartbeat({ file: 'x', ...own })],
+    ['tdogProgress', tdogProgress({ file: 'x', ...own })],
+  ])('of %s is that of the caller', (_, check) => {
+    expect(check).toMatchObject(own);
+  });
+});
 
 describe('process states', () => {
   const one = (name: string, state: string, more: Partial<ProcessState> = {}): ProcessState => ({
