@@ -19,6 +19,17 @@ const never = (): never => {
 };
 const line = (index: number): Buffer => Buffer.from(`${String(index).padStart(99, '0')}\n`);
 
+/** The lines of one service over its files, oldest first. */
+function numbersOf(directory: string, service: string): number[] {
+  const age = (name: string): number => Number(/\d+$/.exec(name)?.[0] ?? 0);
+  const names = readdirSync(directory).filter((name) => name.startsWith(`${service}.log`));
+  const text = names
+    .sort((a, b) => age(b) - age(a))
+    .map((name) => readFileSync(join(directory, name), 'utf8'))
+    .join('');
+  return text.split('\n').slice(0, -1).map(Number);
+}
+
 describe('log files', () => {
   test('keep every line in order over all rotations', async () => {
     const directory = tempDir();
@@ -26,15 +37,9 @@ describe('log files', () => {
     for (let index = 0; index < 2_000; index += 1) await log.write(line(index));
     await log.close();
     const names = readdirSync(directory);
-    const order = names.sort((a, b) => number(b) - number(a));
-    const text = order.map((name) => readFileSync(join(directory, name), 'utf8')).join('');
-    expect(text.split('\n').slice(0, -1).map(Number)).toEqual([...Array(2_000).keys()]);
+    expect(numbersOf(directory, 'web')).toEqual([...Array(2_000).keys()]);
     expect(names.length).toBe(20);
     for (const name of names) expect(statSync(join(directory, name)).size).toBeLessThanOrEqual(10_000);
-
-    function number(name: string): number {
-      return Number(/\d+$/.exec(name)?.[0] ?? 0);
-    }
   });
 
   test('keep no more files than allowed', async () => {
@@ -62,6 +67,11 @@ describe('log files', () => {
     const sizes = readdirSync(directory).map((name) => statSync(join(directory, name)).size);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(60_000);
     expect(sizes.length).toBeGreaterThan(3);
+    // What is left are the newest lines, without a gap.
+    for (const service of ['a', 'b']) {
+      const left = numbersOf(directory, service);
+      expect(left).toEqual([...Array(1_000).keys()].slice(-left.length));
+    }
   });
 
   test('rotate by age, and go on in the file of an earlier run', async () => {

@@ -1,8 +1,9 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { child, quick, sh, supervise, tempDir, waitFor } from '../test/kit.ts';
 
 function collector(highWaterMark = 16_384): { stream: Writable; text: () => string } {
@@ -108,6 +109,36 @@ describe('output', () => {
     const text = readFileSync(join(logDir, 'a.log'));
     expect(text.length).toBe(bytes + (bytes % 100 === 0 ? 0 : 1));
     expect(peak).toBeLessThan(bytes);
+  });
+
+  test('a disk that takes nothing holds up the child in its own write, and loses nothing', async () => {
+    const logDir = tempDir();
+    // A pipe in place of the file: it takes what its reader takes.
+    execFileSync('mkfifo', [join(logDir, 'a.log')]);
+    const [go, count] = [join(logDir, 'go'), join(logDir, 'count')];
+    const wait = `while [ ! -e ${go} ]; do sleep 0.01; done`;
+    const reader = spawn('/bin/sh', ['-c', `exec < ${logDir}/a.log; ${wait}; wc -c > ${count}`]);
+    onTestFinished(() => void reader.kill('SIGKILL'));
+    const size = 8_000_000;
+    const { supervisor } = supervise({
+      services: { a: { ...child(`flood=${size}`), restart: 'never', output: 'file' } },
+      logDir,
+    });
+    await supervisor.start();
+    const pid = supervisor.status().services[0]?.pid ?? 0;
+    let [last, looks] = [-1, 0];
+    await waitFor('the flood to stand still', () => {
+      const now = writtenBy(pid);
+      looks = now === last && now > 0 ? looks + 1 : 0;
+      last = now;
+      return looks === 20;
+    });
+    expect(last).toBeLessThan(size / 2);
+    writeFileSync(go, '');
+    expect((await supervisor.done).exitCode).toBe(0);
+    await waitFor('the count', () => sizeOf(count) > 0);
+    // A last line that is cut off gets the end that it lacks.
+    expect([size, size + 1]).toContain(Number(readFileSync(count, 'utf8')));
   });
 
   test('a slow reader slows its child down and nobody else', async () => {
@@ -252,6 +283,11 @@ describe('output', () => {
     expect(all).not.toContain('emulator456');
   });
 });
+
+/** Bytes that a process has written so far, to whatever. */
+function writtenBy(pid: number): number {
+  return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+}
 
 function sizeOf(path: string): number {
   try {
