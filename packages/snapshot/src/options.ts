@@ -76,9 +76,10 @@ export interface SnapshotOptions {
    */
   readonly maxBytesPerSecond?: number;
   /**
-   * A client that takes nothing for so long is dropped, in milliseconds.
+   * A client that takes nothing for so long is dropped, in milliseconds. Seen in the steps in which the kernel's buffers
+   * empty, up to some megabytes each: less time drops slow clients that do take.
    *
-   * @defaultValue 120000
+   * @defaultValue 3600000
    */
   readonly stallMs?: number;
   /**

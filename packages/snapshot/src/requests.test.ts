@@ -12,7 +12,7 @@ import {
 import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   checkCopy,
   createDatabase,
@@ -450,6 +450,31 @@ describe('pace', () => {
     expect(new Set([first, second, third].map((answer) => answer.headers.etag)).size).toBe(1);
     expect(third.headers['content-disposition']).toContain('2040');
     expect(handler.status().snapshots.length).toBe(1);
+  });
+
+  test('a client that takes slowly is not one that takes nothing', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { url, handler } = await served({ stallMs: 1000 }, 80_000);
+    const client = await slowClient(url);
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const sent = (): number => handler.status().bytesSent;
+    for (let round = 0; round < 10; round++) {
+      const before = sent();
+      while (handler.status().clients === 1 && sent() === before) {
+        client.res.read();
+        await turn();
+      }
+      // Until all buffers are full again: the server waits for the client.
+      for (let [turns, last] = [0, sent()]; turns < 300; turns = sent() === last ? turns + 1 : 0) {
+        last = sent();
+        await turn();
+      }
+      vi.advanceTimersByTime(999);
+    }
+    expect(handler.status().clients).toBe(1);
+    expect(handler.status().bytesSent).toBeGreaterThan(4_000_000);
+    client.destroy();
   });
 
   test('a client that takes nothing is dropped', async () => {

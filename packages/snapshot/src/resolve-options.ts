@@ -24,7 +24,8 @@ const DEFAULTS = {
   acquireMs: 3000,
   maxSnapshots: 3,
   maxBytesPerSecond: 0,
-  stallMs: 600_000,
+  // The kernel takes up to some megabytes at a time and says nothing in between: ten minutes would drop who takes 1 KB/s.
+  stallMs: 3_600_000,
   compression: true,
   deltaHistory: 8,
 } as const;
