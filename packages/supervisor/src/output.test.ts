@@ -178,6 +178,28 @@ describe('output', () => {
     await waitFor('the whole flood', () => sizeOf(join(logDir, 'a.log')) >= size);
   });
 
+  test('when all is over every line has left the output, however long it takes', async () => {
+    const lines: string[] = [];
+    const slow = new Writable({
+      write(chunk: Buffer, _, done): void {
+        setTimeout(() => {
+          lines.push(chunk.toString());
+          done();
+        }, 20);
+      },
+    });
+    const names = Array.from({ length: 10 }, (_, index) => `s${index}`);
+    const { supervisor } = supervise({
+      services: Object.fromEntries(
+        names.map((name) => [name, { ...sh('echo bye'), restart: 'never', endWithParent: false }]),
+      ),
+      output: slow,
+    });
+    await supervisor.start();
+    await supervisor.done;
+    expect(lines.filter((line) => line !== '').sort()).toEqual(names.map((name) => `${name} | bye\n`).sort());
+  });
+
   test('a reader that goes away stops nobody', async () => {
     const gone = new Writable({ highWaterMark: 1, write: (): void => undefined });
     gone.on('error', () => undefined);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { child, quick, sh, states, supervise, tempDir, waitFor } from '../test/kit.ts';
+import { alive, child, pidIn, quick, sh, states, supervise, tempDir, waitFor } from '../test/kit.ts';
 import type { SupervisorEvent } from './index.ts';
 
 const stay = sh('exec sleep 600');
@@ -136,6 +136,26 @@ describe('status and events', () => {
 });
 
 describe('signal', () => {
+  test('is for the process, not for its group', async () => {
+    const [logDir, path] = [tempDir(), join(tempDir(), 'pid')];
+    const { supervisor } = supervise({
+      logDir,
+      services: {
+        a: {
+          ...child('ignore=SIGUSR2', `grandchild=${path}`, 'print=up', 'stay'),
+          ready: { type: 'log', pattern: 'up' },
+        },
+      },
+    });
+    await supervisor.start();
+    const pid = await pidIn(path);
+    expect(supervisor.signal('a', 'SIGUSR2')).toBe(true);
+    await waitFor('the signal', () =>
+      readFileSync(join(logDir, 'a.log'), 'utf8').includes('ignored SIGUSR2'),
+    );
+    expect(alive(pid)).toBe(true);
+  });
+
   test('reaches the process; false when it does not run; unknown names are refused', async () => {
     const logDir = tempDir();
     const { supervisor } = supervise({
