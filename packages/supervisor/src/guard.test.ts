@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
@@ -45,6 +46,34 @@ test('when the supervisor is killed its services end, with their groups and what
   await waitFor('all to be gone', () => pids.every((pid) => !alive(pid)));
 });
 
+test('what has been taken off its list is left alone: the number may be of another process by then', async () => {
+  const [gone, kept] = ['gone', 'kept'].map((mark) => {
+    const sleeper = spawn('sleep', ['600'], { detached: true, stdio: 'ignore', env: { MARK: mark } });
+    onTestFinished(() => void sleeper.kill('SIGKILL'));
+    return sleeper.pid ?? 0;
+  });
+  const script = `import { pino } from 'pino';
+    import { createGuard } from ${JSON.stringify(fileURLToPath(new URL('guard.ts', import.meta.url)))};
+    const guard = createGuard(pino({ level: 'silent' }));
+    guard.add(${gone}, 'MARK=gone');
+    guard.add(${kept}, 'MARK=kept');
+    guard.remove(${gone});
+    console.log('up');
+    setInterval(() => undefined, 1000);`;
+  const program = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+  });
+  onTestFinished(() => void program.kill('SIGKILL'));
+  let text = '';
+  program.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  await waitFor('the program', () => text.includes('up'));
+  const [guard] = readdirSync('/proc').filter((pid) => parentOf(pid) === program.pid);
+  program.kill('SIGKILL');
+  await waitFor('the guard to have done its work', () => !alive(Number(guard)));
+  expect([gone, kept].map((pid) => alive(pid ?? 0))).toEqual([true, false]);
+});
+
 test('a Node child can also end itself when the IPC channel closes', async () => {
   const dir = tempDir();
   const program = await run({
@@ -76,3 +105,11 @@ test('a program that awaits the stop as its last act comes to its end', async ()
   const code = await new Promise((resolve) => program.once('close', resolve));
   expect([text, code]).toEqual(['the end\n', 0]);
 });
+
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
+  } catch {
+    return undefined;
+  }
+}

@@ -63,6 +63,29 @@ describe('environment', () => {
     expect(await supervisor.done).toMatchObject({ exitCode: 1, exit: { reason: 'spawn-failed' } });
   });
 
+  test('a hook that throws is a failed start, after which nothing was run', async () => {
+    const path = join(tempDir(), 'pids');
+    let turns = 0;
+    const { supervisor, events } = supervise({
+      services: {
+        a: {
+          ...child(`append=${path}`, 'print=up', 'stay'),
+          ready: { type: 'log', pattern: 'up' },
+          ...quick,
+          beforeStart: async () => {
+            turns += 1;
+            if (turns === 1) throw new Error('no configuration yet');
+          },
+        },
+      },
+    });
+    await supervisor.start();
+    const reasons = events.flatMap((event) => (event.type === 'exit' ? [event.exit.reason] : []));
+    expect(reasons).toEqual(['spawn-failed']);
+    expect(readFileSync(path, 'utf8').trim().split('\n')).toHaveLength(1);
+    expect(supervisor.status().services[0]).toMatchObject({ state: 'ready', restarts: 1 });
+  });
+
   test('the hook runs before each start', async () => {
     let calls = 0;
     const { supervisor } = supervise({
