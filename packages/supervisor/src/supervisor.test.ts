@@ -173,8 +173,10 @@ describe('signal', () => {
     await supervisor.start();
     const pid = await pidIn(path);
     expect(supervisor.signal('a', 'SIGUSR2')).toBe(true);
-    await waitFor('the signal', () =>
-      readFileSync(join(logDir, 'a.log'), 'utf8').includes('ignored SIGUSR2'),
+    const log = join(logDir, 'a.log');
+    await waitFor(
+      'the signal',
+      () => existsSync(log) && readFileSync(log, 'utf8').includes('ignored SIGUSR2'),
     );
     expect(alive(pid)).toBe(true);
   });
