@@ -74,6 +74,24 @@ describe('log files', () => {
     }
   });
 
+  test('after a jump of the clock into the past the oldest still go first', async () => {
+    const directory = tempDir();
+    const options = { maxBytes: 10_000, maxAgeMs: 0, maxFiles: 50, maxTotalBytes: 60_000 };
+    const tomorrow = Date.now() / 1_000 + 86_400;
+    for (const turn of [1, 2, 3, 4]) {
+      const path = join(directory, `a.log.${turn}`);
+      writeFileSync(path, '0\n'.repeat(4_000));
+      // Written while the clock went wrong, the oldest most of all.
+      utimesSync(path, tomorrow + turn, tomorrow + turn);
+    }
+    const log = createLogFiles(directory, options, () => 1, never).open('a');
+    for (let index = 0; index < 500; index += 1) await log.write(line(index));
+    await log.close();
+    const left = numbersOf(directory, 'a').filter((number) => number > 0);
+    expect(left).toEqual([...Array(500).keys()].slice(1));
+    expect(readdirSync(directory).length).toBeLessThan(9);
+  });
+
   test('rotate by age, and go on in the file of an earlier run', async () => {
     const directory = tempDir();
     const path = join(directory, 'web.log');

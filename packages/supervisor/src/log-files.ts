@@ -51,10 +51,20 @@ export function createLogFiles(
     const allowed = options.maxTotalBytes - maxBytes() * serviceCount();
     const names = (await readdir(directory)).filter((name) => /^[\w-]+\.log\.\d+$/.test(name));
     const files = await Promise.all(
-      names.map(async (name) => ({ name, ...(await sizeAndTime(join(directory, name))) })),
+      names
+        .sort((a, b) => turnOf(a) - turnOf(b))
+        .map(async (name) => ({ name, ...(await sizeAndTime(join(directory, name))) })),
     );
+    // Among the files of one service the number tells the age, whatever the clock said when they were written.
+    const newer = new Map<string, number>();
+    const aged = files.map((file) => {
+      const service = file.name.slice(0, file.name.lastIndexOf('.'));
+      const time = Math.min(file.time, newer.get(service) ?? file.time);
+      newer.set(service, time);
+      return { ...file, time };
+    });
     let sum = 0;
-    for (const file of files.sort((a, b) => b.time - a.time)) {
+    for (const file of aged.sort((a, b) => b.time - a.time)) {
       sum += file.size;
       if (sum > allowed) await rm(join(directory, file.name), { force: true });
     }
@@ -180,6 +190,11 @@ function wholeLines(data: Buffer, room: number): number {
   if (data.length <= room) return data.length;
   const end = room > 0 ? data.lastIndexOf(0x0a, room - 1) : -1;
   return end < 0 ? firstLine(data) : end + 1;
+}
+
+/** The number at the end of a rotated file's name. */
+function turnOf(name: string): number {
+  return Number(name.slice(name.lastIndexOf('.') + 1));
 }
 
 async function sizeAndTime(path: string): Promise<{ size: number; time: number }> {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { child, pidIn, quick, sh, states, supervise, tempDir, waitFor } from '../test/kit.ts';
 import type { ServiceOptions, ServiceStatus } from './index.ts';
 
@@ -124,6 +124,28 @@ describe('restart', () => {
     supervisor.signal('b', 'SIGKILL');
     await waitFor('b to be started again', () => b()?.restarts === 6);
     expect(events.filter(({ type }) => type === 'gave-up')).toEqual([]);
+  });
+
+  test('a clock that jumps by a day at each look changes no limit', async () => {
+    let jump = 0;
+    const now = Date.now.bind(Date);
+    const spy = vi.spyOn(Date, 'now').mockImplementation(() => now() + (jump += 86_400_000));
+    onTestFinished(() => {
+      spy.mockRestore();
+    });
+    const { supervisor } = supervise({
+      services: {
+        a: { ...sh('exit 9'), ...quick, burst: { starts: 3 } },
+        b: {
+          ...child('ignore=SIGTERM', 'print=up', 'stay'),
+          ready: { type: 'log', pattern: 'up' },
+          stop: { timeoutMs: 300 },
+        },
+      },
+    });
+    supervisor.start().catch(() => undefined);
+    expect(await supervisor.done).toMatchObject({ reason: 'gave-up', service: 'a', exitCode: 9 });
+    expect(supervisor.status().services[0]?.restarts).toBe(2);
   });
 
   test('after giving one up the rest runs on, if so chosen', async () => {
