@@ -178,7 +178,7 @@ export interface ProcessStatesOptions extends CheckTiming {
 
 /** Options of {@link httpProbe}. */
 export interface HttpProbeOptions extends CheckTiming {
-  /** `http://host:port/path`; with `socketPath` only path and query are used. */
+  /** `http://host:port/path` or `https://…`; with `socketPath` only path and query are used. */
   readonly url: string;
   readonly socketPath?: string;
   /** @defaultValue 200 to 399 */

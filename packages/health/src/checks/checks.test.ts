@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { clock, health, runOnce, serve, tempDir, waitFor } from '../../test/kit.ts';
 import {
   freeDisk,
@@ -158,6 +160,22 @@ describe('HTTP probe', () => {
     const made = health({ silent: httpProbe({ url, timeoutMs: 50, intervalMs: 3_600_000 }) });
     await made.settled();
     await waitFor('the connection to be closed', () => closed);
+  });
+
+  test('over TLS where the URL says so, and no other protocol', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    const heard = once(server, 'connection').then(async ([socket]: Socket[]) => {
+      const [data] = (await once(socket ?? server, 'data')) as [Buffer];
+      socket?.destroy();
+      return data;
+    });
+    await once(server, 'listening');
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    await expect(runOnce(httpProbe({ url }))).rejects.toThrow();
+    // The first byte of a handshake, not the G of GET.
+    expect((await heard)[0]).toBe(0x16);
+    expect(() => httpProbe({ url: 'ftp://x/' })).toThrow('url: expected http:// or https://, got ftp:');
   });
 
   test('an endless body does not matter', async () => {

@@ -1,10 +1,15 @@
-import { request } from 'node:http';
+import { request as askPlain } from 'node:http';
+import { request as askTls } from 'node:https';
+import { HealthError } from '../errors.ts';
 import type { Check, CheckResult, HttpProbeOptions } from '../types.ts';
 import { timing } from './timing.ts';
 
-/** Asks an HTTP server, over TCP or a Unix socket. */
+/** Asks an HTTP or HTTPS server, over TCP or a Unix socket. @throws {@link HealthError} OPTIONS */
 export function httpProbe(options: HttpProbeOptions): Check {
   const url = new URL(options.url);
+  if (!['http:', 'https:'].includes(url.protocol)) {
+    throw new HealthError('OPTIONS', `url: expected http:// or https://, got ${url.protocol}`);
+  }
   const where = options.socketPath === undefined ? url.origin : `unix:${options.socketPath}`;
   return {
     // One slow answer is no outage: the second failure in a row is.
@@ -37,11 +42,15 @@ export function httpProbe(options: HttpProbeOptions): Check {
 }
 
 function ask(options: HttpProbeOptions, url: URL, signal: AbortSignal): Promise<number> {
+  const [request, usualPort] = url.protocol === 'https:' ? [askTls, 443] : [askPlain, 80];
   return new Promise((resolve, reject) => {
     const outgoing = request(
       {
         ...(options.socketPath === undefined
-          ? { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 80 : Number(url.port) }
+          ? {
+              host: url.hostname.replace(/^\[|\]$/g, ''),
+              port: url.port === '' ? usualPort : Number(url.port),
+            }
           : { socketPath: options.socketPath }),
         path: url.pathname + url.search,
         headers: { host: url.host, ...options.headers },
