@@ -439,6 +439,15 @@ describe('pace', () => {
     expect(performance.now() - started).toBeGreaterThan(((2 * bytes - 200_000) / 1_000_000) * 1000 * 0.9);
   });
 
+  test('who goes away while it waits for its share of the pace is gone at once', async () => {
+    // The second piece would have to wait for minutes.
+    const { url, handler } = await served({ maxBytesPerSecond: 100 });
+    const client = await slowClient(url);
+    expect(handler.status().clients).toBe(1);
+    client.destroy();
+    await until(() => handler.status().clients === 0, 'the client is let go');
+  });
+
   test('a wall clock that jumps changes names and nothing else', async () => {
     let now = Date.UTC(2026, 0, 1);
     const { url, handler } = await served({ now: () => now, dataVersion: () => 1 });

@@ -231,6 +231,22 @@ describe('restart', () => {
     expect(supervisor.status().services[2]?.restarts).toBe(1);
   });
 
+  test('restart() is no failure: nothing is waited for, nothing given up', async () => {
+    const { supervisor, events } = supervise({
+      services: {
+        a: { ...sh('exec sleep 600'), restart: 'never' },
+        b: { ...sh('exec sleep 600'), backoff: { initialMs: 3_600_000, maxMs: 3_600_000 } },
+      },
+    });
+    await supervisor.start();
+    for (const name of ['a', 'b']) await supervisor.restart(name);
+    expect(supervisor.status().services).toMatchObject([
+      { state: 'ready', restarts: 1, lastExit: { reason: 'restart' } },
+      { state: 'ready', restarts: 1, lastExit: { reason: 'restart' } },
+    ]);
+    expect(events.filter(({ type }) => type === 'restart' || type === 'gave-up')).toEqual([]);
+  });
+
   test('the watchdog restarts one that runs but does not answer', async () => {
     let answers = true;
     const { supervisor, events } = supervise({
