@@ -1,6 +1,7 @@
 import { writeHeartbeat } from './connect.ts';
 import type { Engine } from './engine.ts';
 import { noteCurrent } from './events/poll.ts';
+import type { ResolvedOptions } from './options.ts';
 import type { State } from './sqlite/state.ts';
 import type { Purpose } from './stripe/api.ts';
 
@@ -27,7 +28,7 @@ interface Read {
 const IDLE_BEAT_MS = 10_000;
 
 /** Makes the meter of one run. */
-export function createMeter(now: () => number): Meter {
+export function createMeter({ now, steady }: Pick<ResolvedOptions, 'now' | 'steady'>): Meter {
   // By the day that the read was made on: a transaction may end on the next one.
   const reads = new Map<string, Read>();
   const written: Read[] = [];
@@ -50,10 +51,10 @@ export function createMeter(now: () => number): Meter {
       for (const read of written.splice(0)) if (!committed) add(read.day, read.purpose, read.count);
     },
     beat: (engine, asOf) => {
-      last = now();
+      last = steady();
       if (engine.state.get('events') !== 'forbidden') noteCurrent(engine, asOf);
-      writeHeartbeat(engine.store.db, last);
+      writeHeartbeat(engine.store.db, now());
     },
-    due: () => now() - last >= IDLE_BEAT_MS,
+    due: () => steady() - last >= IDLE_BEAT_MS,
   };
 }

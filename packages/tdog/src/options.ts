@@ -168,6 +168,8 @@ export type ResolvedOptions = Readonly<
     readonly livemode: boolean | undefined;
     readonly logger: Logger;
     readonly now: () => number;
+    /** The same for what lasts and is waited for: a clock that is set back makes no wait longer. */
+    readonly steady: () => number;
     readonly random: () => number;
   }
 >;
@@ -237,8 +239,21 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
     livemode,
     logger: options.logger ?? pino({ enabled: false }),
     now: options.now ?? Date.now,
+    steady: steadyClock(options.now ?? Date.now),
     random: options.random ?? Math.random,
   });
+}
+
+/** A clock that never goes back: where `now` does, it stands still for that moment and goes on. */
+function steadyClock(now: () => number): () => number {
+  let last = now();
+  let ahead = 0;
+  return () => {
+    const at = now();
+    if (at < last) ahead += last - at;
+    last = at;
+    return at + ahead;
+  };
 }
 
 function isLoopback(host: string): boolean {

@@ -7,9 +7,9 @@ const EVERY_MS = 200;
 
 /** Calls the caller's `onProgress` while a download runs, and once at its end. */
 export function reportProgress(engine: Engine): { stop(): void } {
-  const { onProgress, now } = engine.options;
+  const { onProgress, steady } = engine.options;
   if (onProgress === undefined) return { stop: () => undefined };
-  const started = now();
+  const started = steady();
   const timer = setInterval(() => onProgress(readProgress(engine, started, false)), EVERY_MS);
   return {
     stop: () => {
@@ -21,7 +21,7 @@ export function reportProgress(engine: Engine): { stop(): void } {
 
 function readProgress(engine: Engine, started: number, done: boolean): SyncProgress {
   const rows = engine.state.allProgress();
-  const seconds = Math.max(0.001, (engine.options.now() - started) / 1_000);
+  const seconds = Math.max(0.001, (engine.options.steady() - started) / 1_000);
   // What the pages to come would take at the pace so far.
   const running = rows.filter((row) => row.state === 'running' && row.share !== null && row.share > 0);
   const pagesLeft = running.reduce(

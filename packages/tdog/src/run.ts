@@ -34,7 +34,7 @@ export async function runEngine(
   control: Control,
   signal: AbortSignal | undefined,
 ): Promise<SyncResult> {
-  const started = options.now();
+  const started = options.steady();
   control.phase = 'connecting';
   return withEngine(
     options,
@@ -53,7 +53,7 @@ export async function runEngine(
         objects: engine.counters.objects,
         events: engine.counters.events,
         requests: engine.api.requests,
-        seconds: (options.now() - started) / 1_000,
+        seconds: (options.steady() - started) / 1_000,
         tables: engine.state.allProgress().map(publicProgress),
       };
     },
@@ -73,7 +73,7 @@ export async function withEngine<T>(
   const file = openFile(options.file, options.now());
   if (file.movedTo !== undefined)
     options.logger.warn(`${options.file} was a file of tdog 0.7; it is kept as ${file.movedTo}`);
-  const meter = createMeter(options.now);
+  const meter = createMeter(options);
   const api = createApi(
     options,
     { onRead: (purpose) => meter.count(purpose), ...verdictHooks(options, control) },
@@ -240,8 +240,8 @@ function verdictHooks(
       control.keyVerdict = verdict;
       if (verdict === 'live') control.keyAcceptedAt = at;
     }
-    if (!changed && at - told < VERDICT_EVERY_MS) return;
-    told = at;
+    if (!changed && options.steady() - told < VERDICT_EVERY_MS) return;
+    told = options.steady();
     options.onKeyVerdict?.(verdict, at);
   };
   return {

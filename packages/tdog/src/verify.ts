@@ -48,7 +48,7 @@ export interface VerifyResult {
  */
 export async function verify(options: VerifyOptions, signal?: AbortSignal): Promise<VerifyResult> {
   const resolved = resolveOptions(options);
-  const started = resolved.now();
+  const started = resolved.steady();
   return withEngine(resolved, signal, async (engine) => {
     await pollEvents(engine);
     await readTails(engine);
@@ -94,7 +94,7 @@ export async function verify(options: VerifyOptions, signal?: AbortSignal): Prom
       ok: tables.every((one) => one.drift === 0 && one.error === undefined),
       tables,
       requests: engine.api.requests,
-      seconds: (resolved.now() - started) / 1_000,
+      seconds: (resolved.steady() - started) / 1_000,
     };
   });
 }

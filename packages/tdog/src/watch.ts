@@ -31,14 +31,14 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
   const clock = createPollClock({
     fixedMs: options.pollIntervalMs,
     ownBase: options.ownBase,
-    now: options.now,
+    now: options.steady,
   });
-  const overlap = createOverlapClock(options.now);
+  const overlap = createOverlapClock(options.steady);
   const prover = createProver(engine);
   let allowance: Allowance = readAllowance(engine);
-  let allowanceAt = options.now();
-  let tailsAt = options.now();
-  let eventsAskedAt = options.now();
+  let allowanceAt = options.steady();
+  let tailsAt = options.steady();
+  let eventsAskedAt = options.steady();
   control.phase = 'watching';
   while (!signal.aborted) {
     const begun = performance.now();
@@ -50,8 +50,8 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
       let events = await applyIncoming(engine, control);
       // Everything that happened before is in the poll's answer; what comes after it may take its time.
       const asOf = options.now();
-      const askAgain = asOf - eventsAskedAt > ASK_AGAIN_MS;
-      if (askAgain) eventsAskedAt = asOf;
+      const askAgain = options.steady() - eventsAskedAt > ASK_AGAIN_MS;
+      if (askAgain) eventsAskedAt = options.steady();
       const polled = await pollEvents(engine, askAgain);
       events += polled.events;
       if (polled.tooFarBehind) await reconcile(engine);
@@ -59,17 +59,17 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
       if (overlap.due()) events += await readOverlap(engine);
       control.lastPollAt = options.now();
       if (events > 0) clock.lively();
-      if (events > 0 || options.now() - tailsAt > TAILS_EVERY_MS) {
-        const all = options.now() - tailsAt > TAILS_EVERY_MS;
+      if (events > 0 || options.steady() - tailsAt > TAILS_EVERY_MS) {
+        const all = options.steady() - tailsAt > TAILS_EVERY_MS;
         await readTails(engine, all);
-        if (all) tailsAt = options.now();
+        if (all) tailsAt = options.steady();
       }
       if (engine.state.todo().count() > 0)
         await workTodo(engine, 'fan-out', () => control.incoming.length > 0 || control.looked);
       if (events > 0 || meter.due()) await engine.commit(() => meter.beat(engine, asOf));
-      if (options.now() - allowanceAt > ALLOWANCE_EVERY_MS) {
+      if (options.steady() - allowanceAt > ALLOWANCE_EVERY_MS) {
         allowance = readAllowance(engine);
-        allowanceAt = options.now();
+        allowanceAt = options.steady();
       }
       control.pollIntervalMs = clock.interval(allowance);
       if (events === 0) await prover.step(allowance, () => control.incoming.length > 0 || control.looked);
@@ -88,9 +88,9 @@ export async function watch(engine: Engine, control: Control, meter: Meter): Pro
 async function rest(engine: Engine, control: Control): Promise<void> {
   control.phase = 'resting';
   engine.logger.warn('stripe refuses the key; resting until it is accepted again');
-  const asked = engine.options.now();
+  const asked = engine.options.steady();
   while (!engine.signal.aborted && control.keyVerdict === 'refused') {
-    const left = asked + REST_MS - engine.options.now();
+    const left = asked + REST_MS - engine.options.steady();
     if (left <= 0) break;
     // Who looks, or a webhook, changes nothing about the key; both are dealt with when it is accepted again.
     await pause(control, engine.signal, Math.min(left, REST_STEP_MS));

@@ -49,6 +49,36 @@ function failEachCommitOnce(db: { exec(sql: string): void }): void {
   };
 }
 
+test('what one list of a table noted of a page that the disk refused, its other list does not commit', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const tables = ['setup_intents'];
+  const write = (db: DatabaseSync): void => {
+    const exec = db.exec.bind(db);
+    let refused = false;
+    let end = false;
+    db.exec = (sql) => {
+      if (sql === 'COMMIT') {
+        if (end) throw new Error('crash here');
+        const rows = db.prepare('SELECT count(*) AS n FROM setup_intents').get()?.['n'];
+        if (rows !== 0 && !refused) {
+          refused = true;
+          throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+        }
+        // The other list, which has nothing, ends meanwhile.
+        const cursor = db.prepare('SELECT cursor FROM td_progress WHERE "table" = \'setup_intents\'').get()?.[
+          'cursor'
+        ];
+        end = refused && rows === 0 && String(cursor).includes('"done"');
+      }
+      exec(sql);
+    };
+  };
+  await expect(createSync(kit.options({ tables, onSchema: write })).run()).rejects.toThrow('crash here');
+  expect(count('setup_intents')).toBe(0);
+  await kit.run({ tables });
+  expect(count('setup_intents')).toBe(kit.emulator.state.count('setup_intent'));
+});
+
 test('a coupon that is deleted stays as a row that is no longer valid', async () => {
   kit = await createKit({ source: { synthetic: 5 } });
   const coupon: Stripe = {

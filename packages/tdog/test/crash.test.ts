@@ -1,40 +1,26 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 
 import { createSync } from '../src/index.ts';
 import { createKit, dump, query, row, until, type Kit } from './kit.ts';
+import { startProgram, type Program } from './program.ts';
 
 let kit: Kit;
+const programs: Program[] = [];
 const children: ChildProcess[] = [];
 afterEach(async () => {
+  for (const program of programs.splice(0)) await program.kill();
   for (const child of children.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
   await kit.close();
 });
 
-const bin = fileURLToPath(new URL('../src/bin.ts', import.meta.url));
-
 /** The real program, from source. */
-function tdog(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-): ChildProcess & { readonly output: () => string } {
-  const child = spawn(process.execPath, ['--conditions=@datasette-stripe/source', bin, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  children.push(child);
-  let text = '';
-  child.stdout?.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  return Object.assign(child, { output: () => text });
+function tdog(args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
+  const program = startProgram(args, env);
+  programs.push(program);
+  return program;
 }
-
-const exit = async (child: ChildProcess): Promise<number | null> => {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-  return child.exitCode;
-};
 
 test('kill -9 in the middle, again and again: it continues, and nothing is lost or doubled', async () => {
   kit = await createKit({ source: { synthetic: 25 } });
@@ -46,14 +32,13 @@ test('kill -9 in the middle, again and again: it continues, and nothing is lost 
     kit.emulator.setFaults({ latencyMs: 3_600_000, paths: [...silent] });
     const before = written();
     const child = tdog(args, env);
-    await until(() => child.exitCode !== null || written() > before);
-    expect(child.exitCode, child.output()).toBeNull();
-    child.kill('SIGKILL');
-    await exit(child);
+    await until(() => child.hasEnded() || written() > before);
+    expect(child.hasEnded(), child.output()).toBe(false);
+    await child.kill();
   }
   kit.emulator.setFaults({});
   const last = tdog(args, env);
-  expect(await exit(last)).toBe(0);
+  expect(await last.ended()).toBe(0);
   expect(query(kit.path(), 'PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
   await kit.run({ file: kit.path('fresh.sqlite') });
   expect(dump(kit.path())).toEqual(dump(kit.path('fresh.sqlite')));
@@ -180,7 +165,7 @@ test('the program: exit codes, one line for each error, and no key anywhere', as
     env: NodeJS.ProcessEnv = {},
   ): Promise<{ code: number | null; text: string }> => {
     const child = tdog(args, env);
-    const code = await exit(child);
+    const code = await child.ended();
     return { code, text: child.output() };
   };
   const env = { STRIPE_SECRET_KEY: kit.key };
@@ -227,6 +212,6 @@ test('the program ends on SIGTERM with exit code 0', async () => {
     STRIPE_SECRET_KEY: kit.key,
   });
   await until(() => written() > 50);
-  child.kill('SIGTERM');
-  expect(await exit(child)).toBe(0);
+  child.process.kill('SIGTERM');
+  expect(await child.ended()).toBe(0);
 });

@@ -11,22 +11,22 @@ export function expectState(emulator: Emulator, rows: ReturnType<typeof dump>): 
   for (const spec of catalog.tables) {
     const stored = rows[spec.table];
     if (stored === undefined || spec.kind !== 'top' || spec.object === 'event') continue;
-    const objects = new Map(emulator.state.all(spec.object).map((object) => [object.id, object]));
-    expect({ table: spec.table, ids: stored.map((row) => row['id']).toSorted() }).toEqual({
+    const { state } = emulator;
+    const ids = new Set(stored.map(({ id }) => String(id)));
+    const listed = state.all(spec.object).map(({ id }) => id);
+    expect({ table: spec.table, missing: listed.filter((id) => !ids.has(id)) }).toEqual({
       table: spec.table,
-      ids: [...objects.keys()].toSorted(),
+      missing: [],
     });
     for (const row of stored) {
-      const object = objects.get(String(row['id']));
+      // Lists hide some, and others are only referred to.
+      const object = state.get(spec.object, String(row['id']));
       const wrong = spec.columns
         .filter(({ name, type }) => name in row && type !== 'json' && !/secret/.test(name))
         .filter(({ name, type }) => !isSame(row[name], object?.[name], type === 'timestamp'))
         .map(({ name }) => ({ name, row: row[name], object: object?.[name] }));
-      expect({ table: spec.table, id: row['id'], wrong }).toEqual({
-        table: spec.table,
-        id: row['id'],
-        wrong: [],
-      });
+      const expected = { table: spec.table, id: row['id'], isThere: true, wrong: [] };
+      expect({ ...expected, isThere: object !== undefined, wrong }).toEqual(expected);
     }
   }
 }

@@ -120,14 +120,15 @@ async function downloadTable(engine: Engine, table: string, plans: readonly List
         // The end of the longest list is the end of the download: nothing that can be done before is left for after.
         onNearEnd: () => indexTables(engine, withChildren(engine, table)),
         save: (walk, page) => {
-          saved[plan.key] = walk;
           const row = state.progress(table);
+          // Of the table's other lists, what is committed: what they noted of a page that the disk refused is not.
+          const walks = { ...parseSaved(row?.cursor ?? null), [plan.key]: walk };
           state.setProgress(table, {
             rows: (row?.rows ?? 0) + page.objects,
             pages: (row?.pages ?? 0) + (walk.done === undefined ? 1 : 0),
             requests: (row?.requests ?? 0) + (walk.done === undefined ? 1 : 0),
             share: page.share,
-            cursor: JSON.stringify(saved),
+            cursor: JSON.stringify(walks),
           });
         },
       }),
@@ -209,6 +210,8 @@ export async function downloadRest(engine: Engine, tables: readonly string[]): P
   const { state } = engine;
   if (state.get('rest') === undefined) await planClocks(engine);
   if (state.get('rest') === undefined || state.get('rest') === 'clocks') {
+    // What the clocks' lists bring has children too.
+    await workTodo(engine, 'fan-out');
     await engine.commit(() => {
       const kinds = engine.store.db.prepare('SELECT DISTINCT object FROM events').all();
       wakeLegacy(

@@ -68,6 +68,8 @@ export interface FanOut {
   readonly paged: boolean;
   /** The path answers with the one object itself. */
   readonly single?: boolean;
+  /** What makes the objects as complete as their table's own list does. */
+  readonly expand?: readonly string[];
 }
 
 /** So few parents that each can be asked, whatever the cheap test says. */

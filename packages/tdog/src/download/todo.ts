@@ -36,6 +36,7 @@ function todoLists(engine: Engine): ReadonlyMap<string, FanOut> {
       path,
       where: undefined,
       paged: true,
+      expand: engine.specs.get(table)?.expand ?? [],
     });
   lists.set('schedules:customer', {
     list: 'schedules:customer',
@@ -270,6 +271,7 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
   const ids = new Set<string>();
   let whole = cursor === null;
   let start = engine.touched.mark();
+  let expand = list.expand ?? [];
   const again = (): void => {
     cursor = null;
     whole = true;
@@ -277,9 +279,11 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
     start = engine.touched.mark();
   };
   for (let restarts = 0; ;) {
-    const query = list.paged
-      ? `limit=100${cursor === null ? '' : `&starting_after=${encodeURIComponent(cursor)}`}`
-      : '';
+    const query = [
+      ...(list.paged ? ['limit=100'] : []),
+      ...(list.paged && cursor !== null ? [`starting_after=${encodeURIComponent(cursor)}`] : []),
+      ...expand.map((path) => `expand[]=${path}`),
+    ].join('&');
     const path = query === '' ? base : `${base}${base.includes('?') ? '&' : '?'}${query}`;
     const get = { endpoint: `GET ${list.path.split('?')[0] ?? list.path}`, purpose, maxAttempts: TRIES };
     let page: Page;
@@ -289,6 +293,12 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
           ? { data: [await engine.api.get(path, get)], has_more: false }
           : await engine.api.list(path, get);
     } catch (error) {
+      const refused =
+        error instanceof ApiProblem && (error.kind === 'forbidden' || error.kind === 'rejected');
+      if (refused && expand.length > 0) {
+        expand = [];
+        continue;
+      }
       const gone = error instanceof ApiProblem && (error.kind === 'missing' || error.kind === 'rejected');
       if (!gone || cursor === null) throw error;
       // The child at the cursor is gone; whether the parent is too, the first page tells.
@@ -309,7 +319,7 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
     for (const object of page.data) if (typeof object['id'] === 'string') ids.add(object['id']);
     await engine.commit(() => {
       const parent = list.list.startsWith('clock:') ? undefined : item.id;
-      const flat = flattenPage(engine, list.tables, page.data, parent);
+      const flat = flattenPage(engine, list.tables, page.data, parent, expand.length > 0);
       engine.counters.objects += flat.writes.length;
       // A whole walk in one go shows the whole set: what is not in it has gone.
       if (!more && whole && list.list.startsWith('rest:'))

@@ -82,7 +82,7 @@ class Walk {
     this.#engine = engine;
     this.#plan = plan;
     this.#options = options;
-    this.#begun = engine.options.now();
+    this.#begun = engine.options.steady();
     this.#endpoint = `GET ${plan.path}`;
     this.#expand = options.saved?.expand ?? true;
     const nowSeconds = Math.floor(engine.options.now() / 1_000);
@@ -228,7 +228,7 @@ class Walk {
 
   #pagesToCome(): number {
     if (this.#started) return this.#windows.remaining();
-    return this.#engine.options.now() - this.#begun > UNKNOWN_MS ? Infinity : UNKNOWN_PAGES;
+    return this.#engine.options.steady() - this.#begun > UNKNOWN_MS ? Infinity : UNKNOWN_PAGES;
   }
 
   #recover(window: Window): boolean {

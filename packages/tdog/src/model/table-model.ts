@@ -22,10 +22,12 @@ export interface ColumnModel {
   readonly sqlType: 'TEXT' | 'INTEGER' | 'REAL';
   readonly json: boolean;
   readonly references: string | undefined;
-  /** Absent or null in an object = the stored value stays. */
+  /** Not in every form of the object: where it {@link ColumnModel.isAbsent}, the stored value stays. */
   readonly keep: boolean;
   /** What a kept column begins with. */
   readonly initial: string | undefined;
+  /** Whether an object says nothing of a kept column; `value` is what was read of it. */
+  isAbsent(object: StripeObject, value: SqlValue): boolean;
   /** Where the value comes from, for the documentation. */
   readonly source: string;
   read(object: StripeObject, parent: string | undefined): SqlValue;
@@ -241,6 +243,8 @@ function catalogColumn(
     references: targetOf(spec.table, name, type, chosen),
     keep,
     initial: undefined,
+    // Asked for by `expand` and null: there is none.
+    isAbsent: (object) => object[name] === undefined,
     source: isSecret(spec.object, name) ? 'never stored (secret)' : asIds ? `ids of ${name}` : name,
     read,
   };
@@ -282,6 +286,7 @@ function fillColumn(spec: CatalogTable, fill: Fill, chosen: ReadonlySet<string>)
     references: targetOf(spec.table, fill.column, type, chosen),
     keep: fill.keep ?? false,
     initial: fill.initial,
+    isAbsent: (_object, value) => value === null || value === fill.initial,
     source: fill.from.join(', else '),
     read: (object) => {
       let isNull = false;
@@ -309,6 +314,7 @@ function parentOnly(spec: CatalogTable, name: string, chosen: ReadonlySet<string
     references: targetOf(spec.table, name, 'text', chosen),
     keep: true,
     initial: undefined,
+    isAbsent: (_object, value) => value === null,
     source: 'the parent',
     read: (object, parent) => idOf(object[name]) ?? parent ?? null,
   };

@@ -52,16 +52,17 @@ export function createProver(engine: Engine): Prover {
   const { options, state } = engine;
   let queue: Work[] = [];
   let plannedAt = -Infinity;
-  let last = options.now();
+  let last = options.steady();
   // By table, of the pass that runs; goes on through restarts and passes while deletions are held back.
   const deletedKey = (table: TableModel): string => `proof_deleted:${table.name}`;
   return {
     step: async (allowance, busy) => {
       if (options.proofShare === 0 || busy()) return;
       const now = options.now();
-      if (!options.ownBase && now - last < PACE_MS) return;
+      const at = options.steady();
+      if (!options.ownBase && at - last < PACE_MS) return;
       const perDay = options.ownBase ? (allowance.total * options.proofShare) / DAYS : Infinity;
-      if (queue.length === 0 && now - plannedAt > PLAN_MS / 60) {
+      if (queue.length === 0 && at - plannedAt > PLAN_MS / 60) {
         const planned = plan(engine, perDay);
         queue = planned.map(({ work }) => work);
         await engine.commit(() => {
@@ -69,7 +70,7 @@ export function createProver(engine: Engine): Prover {
           for (const table of engine.store.model.tables.values())
             if (state.get(`held:${table.name}`) === undefined) state.set(deletedKey(table), undefined);
         });
-        plannedAt = now;
+        plannedAt = at;
       }
       const work = queue[0];
       if (work === undefined) return;
@@ -86,7 +87,7 @@ export function createProver(engine: Engine): Prover {
         maxAsked = Math.floor(Math.max(1, Math.min(MAX_ASKED, left)));
       }
       queue.shift();
-      last = now;
+      last = at;
       try {
         const result = await compareTable(engine, work.table, work.range, {
           purpose: 'proof',

@@ -86,10 +86,10 @@ export function createApi(
     // Stripe's default for one named operation is 25, a quarter of the account's.
     perEndpoint:
       Math.min(options.maxRequestsPerSecond, Math.max(25, options.maxRequestsPerSecond / 4)) * options.share,
-    now: options.now,
+    now: options.steady,
     random: options.random,
   });
-  const gate = createGate(limiter, options.stripe.maxConnections, options.now);
+  const gate = createGate(limiter, options.stripe.maxConnections, options.steady);
   let requests = 0;
   let limited = 0;
   let successes = 0;
@@ -100,7 +100,7 @@ export function createApi(
 
   async function once(path: string, get: GetOptions, priority: () => number): Promise<StripeObject> {
     await gate.enter(get.endpoint, priority);
-    const startedAt = options.now();
+    const startedAt = options.steady();
     requests += 1;
     hooks.onRead(get.purpose);
     try {
