@@ -247,24 +247,34 @@ describe('output', () => {
     expect(output.text().split('\n')).toHaveLength(81);
   });
 
-  test('a logger that throws stops nobody', async () => {
+  test('a logger that throws stops nobody, and gets the next lines', async () => {
     const logDir = tempDir();
+    const logged: string[] = [];
+    let room = false;
     const logger = pino(
       {},
       {
-        write: () => {
-          throw new Error('no room');
+        write: (text) => {
+          if (!room) throw new Error('no room');
+          logged.push((JSON.parse(text) as { msg: string }).msg);
         },
       },
     );
+    const go = join(logDir, 'go');
     const { supervisor } = supervise({
-      services: { a: { ...sh('echo one; echo two'), restart: 'never' } },
+      services: {
+        a: { ...sh(`echo one; while [ ! -e ${go} ]; do sleep 0.01; done; echo two`), restart: 'never' },
+      },
       logger,
       logDir,
     });
     await supervisor.start();
+    await waitFor('the first line', () => sizeOf(join(logDir, 'a.log')) > 0);
+    room = true;
+    writeFileSync(go, '');
     await supervisor.done;
     expect(readFileSync(join(logDir, 'a.log'), 'utf8')).toBe('one\ntwo\n');
+    expect(logged).toContain('two');
   });
 
   test('a program that cannot be started does not show its arguments in the log', async () => {

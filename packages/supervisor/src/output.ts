@@ -17,7 +17,7 @@ export interface PumpActivity {
 /**
  * Reads a stream to its end into all sinks, block by block. Reading one chunk at a time and waiting for the sinks
  * is the back-pressure: a child that writes faster than the disk takes is held up in its own write. Never rejects:
- * a sink that throws is left out from then on, as its failure must not stop the service.
+ * a sink that throws loses that block and is given the next, as its failure must not stop the service.
  */
 export async function pumpLines(
   stream: Readable,
@@ -26,16 +26,15 @@ export async function pumpLines(
   activity: PumpActivity = { chunks: 0, written: 0, writing: false },
 ): Promise<void> {
   const framer = createLineFramer(redactor);
-  const working = new Set(sinks);
   const spread = async (block: Buffer | undefined): Promise<void> => {
     if (block === undefined) return;
     activity.writing = true;
-    for (const sink of working) {
+    for (const sink of sinks) {
       try {
         const wait = sink.write(block);
         if (wait !== undefined) await wait;
       } catch {
-        working.delete(sink);
+        // It may take the next one: a full disk gets room again.
       }
     }
     activity.writing = false;
