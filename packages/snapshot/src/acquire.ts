@@ -56,6 +56,8 @@ async function open(from: Acquirer, acquired: Acquired, version: string): Promis
     }
   } catch (error) {
     await (snapshot?.close() ?? release());
+    // Replaced meanwhile, and its write-ahead log is gone with it: no fault, but another try.
+    if (!isAt(from.file, identity)) return undefined;
     throw asSnapshotError(error, `a copy in ${from.tempDir}`);
   }
   await release();
