@@ -20,6 +20,7 @@ describe('restart', () => {
       { ...sh('exit 5'), restart: 'on-failure' },
       { state: 'failed', starts: 3, exitCode: 5 },
     ],
+    ['by default, success', sh('exit 0'), { state: 'failed', starts: 3, exitCode: 1 }],
     ['always, success', { ...sh('exit 0'), restart: 'always' }, { state: 'failed', starts: 3, exitCode: 1 }],
     ['always, failure', { ...sh('exit 5'), restart: 'always' }, { state: 'failed', starts: 3, exitCode: 5 }],
     [
