@@ -7,10 +7,13 @@
 -- param: currency = each
 with
 -- include: months
-select coalesce(c.payment_method_details ->> '$.card.country', c.billing_details ->> '$.address.country', '?') as country,
-  c.currency, count(*) as payments, money(sum(c.amount_captured), c.currency) as taken
-from (select min(begin) as begin, max(finish) as finish from months) m
-cross join charges c on c.created >= m.begin and c.created < m.finish and c.status = 'succeeded'
-where (:currency = '' or c.currency = :currency)
+, paid as materialized (
+  select coalesce(c.payment_method_details ->> '$.card.country', c.billing_details ->> '$.address.country') as country, c.currency, c.amount_captured
+  from (select min(begin) as begin, max(finish) as finish from months) m
+  cross join charges c on c.created >= m.begin and c.created < m.finish and c.status = 'succeeded'
+  where (:currency = '' or c.currency = :currency)
+)
+select coalesce(country, '?') as country, currency, count(*) as payments, money(sum(amount_captured), currency) as taken
+from paid
 group by 1, 2
-order by c.currency, sum(c.amount_captured) desc
+order by currency, sum(amount_captured) desc

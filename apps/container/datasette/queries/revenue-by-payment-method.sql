@@ -7,11 +7,14 @@
 -- param: currency = each
 with
 -- include: months
-select c.payment_method_details ->> '$.type' as method, c.payment_method_details ->> '$.card.brand' as brand,
-  c.payment_method_details ->> '$.card.wallet.type' as wallet, c.currency, count(*) as payments,
-  money(sum(c.amount_captured), c.currency) as taken
-from (select min(begin) as begin, max(finish) as finish from months) m
-cross join charges c on c.created >= m.begin and c.created < m.finish and c.status = 'succeeded'
-where (:currency = '' or c.currency = :currency)
-group by 1, 2, 3, 4
-order by c.currency, sum(c.amount_captured) desc
+, paid as materialized (
+  select c.payment_method_details ->> '$.type' as method, c.payment_method_details ->> '$.card.brand' as brand,
+    c.payment_method_details ->> '$.card.wallet.type' as wallet, c.currency, c.amount_captured
+  from (select min(begin) as begin, max(finish) as finish from months) m
+  cross join charges c on c.created >= m.begin and c.created < m.finish and c.status = 'succeeded'
+  where (:currency = '' or c.currency = :currency)
+)
+select method, brand, wallet, currency, count(*) as payments, money(sum(amount_captured), currency) as taken
+from paid
+group by method, brand, wallet, currency
+order by currency, sum(amount_captured) desc

@@ -7,9 +7,10 @@
 with
 -- include: months
 select m.month,
-  count(*) filter (where s.created < m.instant and (s.ended_at is null or s.ended_at >= m.instant)) as running,
-  count(*) filter (where s.created >= m.begin and s.created < m.finish) as began,
-  count(*) filter (where s.ended_at >= m.begin and s.ended_at < m.finish) as ended
-from months m left join subscriptions s on +s.status not in ('incomplete', 'incomplete_expired')
-group by m.month
+  -- Who has begun, less who has ended, by that moment.
+  (select count(*) from subscriptions s where s.created < m.instant and +s.status not in ('incomplete', 'incomplete_expired'))
+    - (select count(*) from subscriptions s where s.ended_at < m.instant and +s.status not in ('incomplete', 'incomplete_expired')) as running,
+  (select count(*) from subscriptions s where s.created >= m.begin and s.created < m.finish and +s.status not in ('incomplete', 'incomplete_expired')) as began,
+  (select count(*) from subscriptions s where s.ended_at >= m.begin and s.ended_at < m.finish and +s.status not in ('incomplete', 'incomplete_expired')) as ended
+from months m
 order by m.month

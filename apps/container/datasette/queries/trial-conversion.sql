@@ -6,11 +6,12 @@
 -- param: until = now
 with
 -- include: months
-select m.month, count(*) as trials,
-  count(*) filter (where exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) as converted,
-  count(*) filter (where not exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) as not_converted,
-  round(100.0 * count(*) filter (where exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0)) / count(*), 1) as percent
-from months m join subscriptions s on s.trial_end >= m.begin and s.trial_end < m.finish and s.trial_end <= m.instant
-where s.trial_start is not null
-group by m.month
-order by m.month
+, trials as materialized (
+  select m.month, exists (select 1 from invoices i where i.subscription = s.id and i.amount_paid > 0) as paid
+  from months m join subscriptions s on s.trial_end >= m.begin and s.trial_end < m.finish and s.trial_end <= m.instant
+  where s.trial_start is not null
+)
+select month, count(*) as trials, sum(paid) as converted, sum(not paid) as not_converted, round(100.0 * sum(paid) / count(*), 1) as percent
+from trials
+group by month
+order by month

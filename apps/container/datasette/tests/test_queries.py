@@ -258,6 +258,42 @@ def test_an_upgrade_in_the_middle_of_a_period_is_an_expansion_at_once(site, writ
         writer.commit()
 
 
+def test_what_a_proration_line_was_rounded_by_is_no_movement(site, writer):
+    """Three days of a month are charged in whole cents: ten times them is not quite the price."""
+    begin, upgrade, end, last = 1777593600, 1780012800, 1780272000, 1782864000  # 2026-05-01, 2026-05-29, 2026-06-01, 2026-07-01
+    for price, amount in (("price_round_old", 1000), ("price_round_new", 2999)):
+        writer.execute(
+            "insert into prices (id, currency, unit_amount, recurring) values (?, 'sek', ?, ?)",
+            [price, amount, '{"interval":"month","interval_count":1,"usage_type":"licensed"}'],
+        )
+    writer.execute("insert into subscriptions (id, customer, status, created) values ('sub_round', 'cus_round', 'active', '2026-05-01 00:00:00')")
+    lines = [
+        ("2026-05-01 00:00:00", "price_round_old", 1000, begin, end, 0),
+        ("2026-05-29 00:00:00", "price_round_old", -97, upgrade, end, 1),
+        ("2026-05-29 00:00:00", "price_round_new", 290, upgrade, end, 1),
+        ("2026-06-01 00:00:00", "price_round_new", 2999, end, last, 0),
+    ]
+    for number, (created, price, amount, start, finish, proration) in enumerate(lines):
+        writer.execute(
+            "insert into invoices (id, customer, subscription, status, created, currency, amount_paid) values (?, 'cus_round', 'sub_round', 'paid', ?, 'sek', 1)",
+            [f"in_round{number}", created],
+        )
+        writer.execute(
+            "insert into invoice_line_items (id, invoice, subscription, amount, currency, quantity, price, proration, period_json) "
+            "values (?, ?, 'sub_round', ?, 'sek', 1, ?, ?, ?)",
+            [f"il_round{number}", f"in_round{number}", amount, price, proration, f'{{"start":{start},"end":{finish}}}'],
+        )
+    writer.commit()
+    try:
+        may, june = ask(site, "mrr-movements", currency="sek", until="2026-06-20 00:00:00", months="3")
+        assert (may["mrr"], june["mrr"]) == (29.99, 29.99)
+        assert (june["expansion"], june["contraction"]) == (0, 0)
+    finally:
+        for name in ("subscriptions", "invoices", "invoice_line_items", "prices"):
+            writer.execute(f"delete from {name} where id like '%_round%'")
+        writer.commit()
+
+
 def test_retention_cohorts(site, account):
     count = 12
     mrr = history(account, instants_of(count))
