@@ -45,6 +45,10 @@ describe('readiness', () => {
       'a log line of one stream',
       () => ({ ...sh('echo up >&2; sleep 600'), ready: { type: 'log', pattern: /UP/i, stream: 'stderr' } }),
     ],
+    [
+      'a log line, wherever in it and however often the expression has been asked',
+      () => ({ ...sh('echo one; echo all is up; sleep 600'), ready: { type: 'log', pattern: /up/gy } }),
+    ],
     ['a line on a descriptor', () => ({ ...sh('echo ok >&4; sleep 600'), ready: { type: 'fd', fd: 4 } })],
     [
       'a line on a descriptor, beside an IPC channel',
