@@ -65,9 +65,8 @@ function startEngine(stripe: { url: string; key: string }, args: readonly string
 
 /** Peak resident memory of a process that runs, in MB. */
 const peakMb = (child: ChildProcess): number =>
-  Number(
-    /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${String(child.pid)}/status`, 'utf8'))?.[1] ?? '0',
-  ) / 1_024;
+  Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${String(child.pid)}/status`, 'utf8'))?.[1] ?? '0') /
+  1_024;
 const fileGb = (): string => (statSync(file).size / 1e9).toFixed(1);
 
 async function openMirror(): Promise<DatabaseSync> {
@@ -101,9 +100,7 @@ async function main(stripe: { url: string; key: string }): Promise<void> {
     await sleep(1_000);
     if (since() < next) continue;
     next += 30;
-    say(
-      `${Math.round(since())} s: ${objects()} objects, ${Math.round(peakMb(engine))} MB, ${fileGb()} GB`,
-    );
+    say(`${Math.round(since())} s: ${objects()} objects, ${Math.round(peakMb(engine))} MB, ${fileGb()} GB`);
   }
   const total = objects();
   say(
