@@ -84,6 +84,20 @@ describe('supervise', () => {
     expect(await code).toBe(0);
   });
 
+  test('a reader of its output that goes away stops nobody', async () => {
+    const path = join(tempDir(), 'count');
+    const script = `while :; do echo tick; echo x >> ${path}; sleep 0.02; done`;
+    const { program, out, err, code } = run([config('c.json', { services: { a: sh(script) } })]);
+    await waitFor('the first lines', () => out().includes('a | tick'));
+    program.stdout?.destroy();
+    await waitFor('it to notice', () => err().includes('lines are lost there'));
+    const before = readFileSync(path).length;
+    await waitFor('the service to go on', () => readFileSync(path).length > before + 10);
+    program.kill('SIGTERM');
+    expect(await code).toBe(0);
+    expect(err().split('lines are lost there')).toHaveLength(2);
+  });
+
   test('reads the file again on SIGHUP, and keeps on when it is wrong', async () => {
     const service = (name: string): object => ({ ...sh(`echo ${name}; exec sleep 600`) });
     const path = config('c.json', { services: { a: service('one') } });

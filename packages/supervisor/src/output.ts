@@ -65,12 +65,20 @@ export function loggerSink(logger: Logger, service: string, stream: 'stdout' | '
 /** A stream that all services share, each line tagged by its service. */
 export interface TaggedOutput {
   sink(service: string): BlockSink;
-  /** Resolves when all that was written has left the stream, or it is gone, or the time is over. */
+  /** For the end: resolves when all that was written has left the stream, or it is gone, or the time is over. */
   flush(limitMs: number): Promise<void>;
 }
 
 /** Lines as `name | line` to a stream that may push back, such as process.stdout. */
-export function createTaggedOutput(output: Writable): TaggedOutput {
+export function createTaggedOutput(output: Writable, logger: Logger): TaggedOutput {
+  let failed = false;
+  // Without a listener a reader that goes away (EPIPE) would end the program, and all services with it.
+  const onError = (error: unknown): void => {
+    if (!failed)
+      logger.warn({ err: error }, "The output cannot be written: the services' lines are lost there");
+    failed = true;
+  };
+  output.on('error', onError);
   /** One for all who wait, so that many services do not add many listeners. */
   let draining: Promise<void> | undefined;
   const gone = (): boolean => output.destroyed || output.writableEnded;
@@ -101,15 +109,17 @@ export function createTaggedOutput(output: Writable): TaggedOutput {
       };
     },
     async flush(limitMs): Promise<void> {
-      if (gone() || output.writableLength === 0) return;
-      const limit = new AbortController();
-      const empty = new Promise<void>((resolve) => {
-        output.write('', () => {
-          resolve();
+      if (!gone() && output.writableLength > 0) {
+        const limit = new AbortController();
+        const empty = new Promise<void>((resolve) => {
+          output.write('', () => {
+            resolve();
+          });
         });
-      });
-      await Promise.race([empty, delay(limitMs, undefined, { signal: limit.signal })]);
-      limit.abort();
+        await Promise.race([empty, delay(limitMs, undefined, { signal: limit.signal })]);
+        limit.abort();
+      }
+      output.off('error', onError);
     },
   };
 }

@@ -29,7 +29,7 @@ export function createSupervisor(given: SupervisorOptions): Supervisor {
   const broadcast = createBroadcast<SupervisorEvent>((count) => ({ type: 'missed', at: Date.now(), count }));
   const changes = createChanges();
   const guard = createGuard(logger);
-  const output = options.output === undefined ? undefined : createTaggedOutput(options.output);
+  const output = options.output === undefined ? undefined : createTaggedOutput(options.output, logger);
   const listeners = new Map<string, Set<(message: unknown) => void>>();
   const services = new Map<string, Service>();
   const done = Promise.withResolvers<SupervisorResult>();
