@@ -212,7 +212,7 @@ test('more tables on a file that has some: killed at any commit, the file goes o
 test('events: killed at any commit, the file goes on to what Stripe has', async () => {
   await start();
   const file = await downloaded();
-  live(mulberry(1), 220);
+  live(mulberry(1), 130);
   // Two of another API version, whose objects are read by their ids.
   const { state } = kit.emulator;
   const [one, two] = all('charge') as [Stripe, Stripe];
@@ -225,25 +225,22 @@ test('events: killed at any commit, the file goes on to what Stripe has', async 
   expect(commits).toBeGreaterThan(8);
 });
 
-test.each([1, 2])(
-  'events shuffled, doubled and late (seed %i): killed at any commit, the file goes on to what Stripe has',
-  async (seed) => {
-    await start();
-    const file = await downloaded();
-    const random = mulberry(seed);
-    kit.emulator.setFaults({ reorderEvents: true, duplicateEvents: 0.3 });
-    live(random, 110);
-    const recorded = await record(file);
-    // What turns up only now, and is older than what was applied: where both tell of an object, the first still holds.
-    const newer = kinds.flatMap((kind) => all(kind)).filter(({ metadata }) => isBy(metadata, 'now'));
-    clock -= 30_000;
-    live(random, 40, 'late');
-    clock += 60_000;
-    for (const object of newer) kit.emulator.state.put(object);
-    const commits = await endEverywhere(recorded, await checkAgainstStripe());
-    expect(commits).toBeGreaterThan(5);
-  },
-);
+test('events shuffled, doubled and late: killed at any commit, the file goes on to what Stripe has', async () => {
+  await start();
+  const file = await downloaded();
+  const random = mulberry(2);
+  kit.emulator.setFaults({ reorderEvents: true, duplicateEvents: 0.3 });
+  live(random, 110);
+  const recorded = await record(file);
+  // What turns up only now, and is older than what was applied: where both tell of an object, the first still holds.
+  const newer = kinds.flatMap((kind) => all(kind)).filter(({ metadata }) => isBy(metadata, 'now'));
+  clock -= 30_000;
+  live(random, 40, 'late');
+  clock += 60_000;
+  for (const object of newer) kit.emulator.state.put(object);
+  const commits = await endEverywhere(recorded, await checkAgainstStripe());
+  expect(commits).toBeGreaterThan(5);
+});
 
 test('a comparison of everything that is killed at any commit goes on to what Stripe has', async () => {
   await start();

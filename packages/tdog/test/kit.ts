@@ -82,24 +82,28 @@ export function row(file: string, table: string, id: string): Record<string, unk
 
 /** All Stripe rows of a file, in a form that can be compared: without the times of writing. */
 export function dump(file: string): Record<string, Record<string, unknown>[]> {
-  const tables = query(
-    file,
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'td\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%' ORDER BY name",
-  ).map((one) => String(one['name']));
-  return Object.fromEntries(
-    tables
-      .filter((table) => table !== 'events')
-      .map((table) => [
-        table,
-        query(file, `SELECT * FROM "${table}" ORDER BY id`).map((one) =>
-          Object.fromEntries(
-            Object.entries(one)
-              .filter(([name]) => name !== 'insert_ts' && name !== 'update_ts')
-              .map(([name, value]) => [name, normal(value)]),
-          ),
-        ),
-      ]),
-  );
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 10_000 });
+  try {
+    const tables = db
+      .prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'td\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%' ORDER BY name",
+      )
+      .all()
+      .map((one) => String(one['name']));
+    const rowOf = (row: Record<string, unknown>): Record<string, unknown> =>
+      Object.fromEntries(
+        Object.entries(row)
+          .filter(([name]) => name !== 'insert_ts' && name !== 'update_ts')
+          .map(([name, value]) => [name, normal(value)]),
+      );
+    return Object.fromEntries(
+      tables
+        .filter((table) => table !== 'events')
+        .map((table) => [table, db.prepare(`SELECT * FROM "${table}" ORDER BY id`).all().map(rowOf)]),
+    );
+  } finally {
+    db.close();
+  }
 }
 
 /** JSON in one order of keys. */
