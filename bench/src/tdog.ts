@@ -23,7 +23,7 @@ const { values, positionals } = parseArgs({
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** As the first line of bin/tdog.js says, and as the container starts the engine. */
 const memory = '--max-semi-space-size=8';
-const childMemory = [memory, '--heap-growing-percent=30'];
+const childMemory = [memory, '--heap-growing-percent=100'];
 const folder = mkdtempSync(join(tmpdir(), 'bench-tdog-'));
 
 interface Case {

@@ -17,10 +17,10 @@ export const patience: Pick<ServiceOptions, 'backoff' | 'burst'> = {
 };
 
 /**
- * Node sets up to 96 MB aside for short-lived objects, and collects others when there is twice as much as need be; a
- * quarter, and a third more, do.
+ * Node sets up to 96 MB aside for short-lived objects, and lets up to four times of what is needed pile up of others; a
+ * quarter, and twice, do.
  */
-const memory = ['--max-semi-space-size=8', '--heap-growing-percent=30'];
+const memory = ['--max-semi-space-size=8', '--heap-growing-percent=100'];
 
 /** A child of ours, run by this Node: from the build, or from the sources as this process is. */
 export function childService(

@@ -8,9 +8,9 @@ import { createSync } from './sync.ts';
 import { createProgressView, summary, verifyReport } from './terminal.ts';
 import { verify } from './verify.ts';
 
-// What a page leaves behind is garbage at once: without this, Node collects it when there is twice as much as need be. A Node
+// What a page leaves behind is garbage at once: without this, Node lets up to four times of what is needed pile up. A Node
 // that does not know the flag takes no notice.
-setFlagsFromString('--heap-growing-percent=30');
+setFlagsFromString('--heap-growing-percent=100');
 
 async function main(): Promise<number> {
   const stop = new AbortController();
