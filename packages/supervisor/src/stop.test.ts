@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { alive, child, pidIn, sh, supervise, tempDir, waitFor } from '../test/kit.ts';
+import { alive, child, pidIn, sh, states, supervise, tempDir, waitFor } from '../test/kit.ts';
 
 describe('stop', () => {
   test('in reverse order, one after the other', async () => {
@@ -260,6 +260,16 @@ describe('stop', () => {
     await supervisor.start();
     controller.abort();
     expect(await supervisor.done).toEqual({ exitCode: 0, reason: 'stopped' });
+  });
+
+  test('by a signal that had been given before the start: nothing is started', async () => {
+    const { supervisor, events } = supervise({
+      services: { a: sh('exec sleep 600') },
+      signal: AbortSignal.abort(),
+    });
+    await expect(supervisor.start()).rejects.toMatchObject({ code: 'STOPPED' });
+    expect(await supervisor.done).toEqual({ exitCode: 0, reason: 'stopped' });
+    expect(states(events, 'a')).toEqual([]);
   });
 
   test('before the start, and twice, is no error', async () => {
