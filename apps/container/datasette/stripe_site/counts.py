@@ -3,6 +3,9 @@
 import asyncio
 import sqlite3
 import time
+from collections import OrderedDict
+
+from datasette.database import QueryInterrupted
 
 from .status import status_of
 
@@ -11,6 +14,7 @@ BUDGET_SECONDS = 0.1
 # A count that took t seconds is kept for at least t times this, however much changes: one percent of one core.
 REST_FACTOR = 100
 STEPS_BETWEEN_LOOKS = 20_000
+KEPT_FILTERED = 1000
 INTERRUPTED = object()
 
 
@@ -56,6 +60,43 @@ class Counts:
                 break
             self._known[left.pop(0)] = (number, version, time.monotonic(), took, shape)
         return left
+
+
+class FilteredCounts:
+    """Counts of filtered pages, kept as those of whole tables are: who turns the pages, and who comes next, need not wait again."""
+
+    def __init__(self, db):
+        self._db = db
+        self._kept: "OrderedDict[tuple, tuple]" = OrderedDict()
+
+    async def of(self, sql, params, ask):
+        """What `ask()` answers or has answered; QueryInterrupted where it took too long, which is not tried again at once."""
+        values = sorted(params.items()) if isinstance(params, dict) else params or ()
+        key = (sql, *values, await self._db.shape_version())
+        version = (await status_of(self._db)).data_version
+        kept = self._kept.get(key)
+        if kept is not None:
+            found, seen, at, took = kept
+            is_current = seen == version and version != 0 and not isinstance(found, QueryInterrupted)
+            if is_current or time.monotonic() - at < took * REST_FACTOR:
+                return _found(found)
+        began = time.monotonic()
+        try:
+            found = await ask()
+        except QueryInterrupted as error:
+            found = error
+        now = time.monotonic()
+        self._kept[key] = (found, version, now, now - began)
+        self._kept.move_to_end(key)
+        if len(self._kept) > KEPT_FILTERED:
+            self._kept.popitem(last=False)
+        return _found(found)
+
+
+def _found(found):
+    if isinstance(found, QueryInterrupted):
+        raise QueryInterrupted(found.e, found.sql, found.params)
+    return found
 
 
 def _count_one(conn, table, deadline):

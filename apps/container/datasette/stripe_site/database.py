@@ -12,7 +12,7 @@ from pathlib import Path
 from datasette import hookimpl
 from datasette.database import Database, Results
 
-from .counts import Counts
+from .counts import Counts, FilteredCounts
 from .tables import MIRROR_TABLES
 
 # The count that Datasette asks for on an unfiltered table page.
@@ -28,8 +28,8 @@ FILE_VARIABLE = "MIRROR_FILE"
 # How long the shape of the database may be taken from memory; a new table is noticed within this time.
 SHAPE_SECONDS = 0.5
 
-# Reads of a file this size are faster through the page cache than by read() calls.
-MMAP_BYTES = 1 << 30
+# Reads are faster through the page cache than by read() calls; SQLite maps no more than this.
+MMAP_BYTES = 0x7FFF0000
 
 
 class MirrorDatabase(Database):
@@ -45,6 +45,7 @@ class MirrorDatabase(Database):
         self._shape_version = None
         self._shape_checked = 0.0
         self.counts = Counts(self)
+        self.filtered_counts = FilteredCounts(self)
 
     async def shape_version(self):
         """Changes whenever a table, an index or the whole file does; looked up at most every SHAPE_SECONDS."""
@@ -124,7 +125,8 @@ class MirrorDatabase(Database):
                 return Results([(count,)], False, (("count(*)",),))
         if not options and FILTERED_COUNT.match(sql):
             # A visitor's own SQL comes with options and has its time. Datasette shows a page whose count was interrupted without it.
-            options["custom_time_limit"] = FILTERED_COUNT_MS
+            ask = super().execute
+            return await self.filtered_counts.of(sql, params, lambda: ask(sql, params, custom_time_limit=FILTERED_COUNT_MS))
         return await super().execute(sql, params, **options)
 
     async def execute_fn(self, fn):
