@@ -3,7 +3,7 @@
 -- column not to look up by. An index that changes is made anew under its name. Nothing else may stand in this file.
 -- A query has the value of an expression from its index where it names it just so, in a list that is no aggregate (`materialized`).
 CREATE INDEX IF NOT EXISTS site_charges ON charges (created, currency, status, amount, amount_captured, amount_refunded, disputed, failure_code, customer, invoice, id);
-CREATE INDEX IF NOT EXISTS site_charges_status ON charges (status, created, currency, amount, amount_captured, amount_refunded, customer, invoice, payment_method_details ->> '$.type', payment_method_details ->> '$.card.brand', payment_method_details ->> '$.card.wallet.type', coalesce(payment_method_details ->> '$.card.country', billing_details ->> '$.address.country'));
+CREATE INDEX IF NOT EXISTS site_charges_status ON charges (status, created, currency, amount, amount_captured, amount_refunded, customer, invoice, failure_code, payment_intent, payment_method_details ->> '$.type', payment_method_details ->> '$.card.brand', payment_method_details ->> '$.card.wallet.type', coalesce(payment_method_details ->> '$.card.country', billing_details ->> '$.address.country'));
 CREATE INDEX IF NOT EXISTS site_balance_transactions ON balance_transactions (created, currency, reporting_category, amount, fee, net, type, status);
 CREATE INDEX IF NOT EXISTS site_balance_transactions_source ON balance_transactions (source);
 CREATE INDEX IF NOT EXISTS site_balance_transactions_available ON balance_transactions (available_on, currency, type, net, status);
@@ -25,3 +25,5 @@ CREATE INDEX IF NOT EXISTS site_invoices_taxes ON invoices (status, created, cur
 CREATE INDEX IF NOT EXISTS site_subscription_items ON subscription_items (subscription, price, quantity, id);
 CREATE INDEX IF NOT EXISTS site_subscriptions_created ON subscriptions (created, status);
 CREATE INDEX IF NOT EXISTS site_subscriptions_ended ON subscriptions (ended_at, status);
+CREATE INDEX IF NOT EXISTS site_charges_payment_intent ON charges (payment_intent, status, created);
+CREATE INDEX IF NOT EXISTS site_invoices_id ON invoices (id, created, status, customer, attempt_count);

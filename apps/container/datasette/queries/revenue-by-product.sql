@@ -12,7 +12,8 @@ with
     case when coalesce(l.discount_amounts, '[]') = '[]' then 0 else (select sum(value ->> 'amount') from json_each(l.discount_amounts)) end as discount,
     iif(instr(l.taxes, '"inclusive"') > 0, l.taxes, '[]') as inclusive
   from (select min(begin) as begin, max(finish) as finish from months) m
-  cross join invoices i on i.created >= m.begin and i.created < m.finish and i.status = 'paid'
+  -- In the order of ids, which is that of the lines: read one after the other they come many times as fast as by date.
+  cross join invoices i on i.id > '' and +i.created >= m.begin and +i.created < m.finish and +i.status = 'paid'
   cross join invoice_line_items l on l.invoice = i.id
   where l.currency >= :currency and (:currency = '' or l.currency = :currency)
 ), sold as (

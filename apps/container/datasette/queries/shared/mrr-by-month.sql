@@ -14,11 +14,12 @@ numbered as materialized (
     case when l.amount = 0 and :trials = '1' then coalesce(p.unit_amount * l.quantity, 0) else l.amount end as amount,
     case when :coupons = '0' or coalesce(l.discount_amounts, '[]') = '[]' then 0
       else (select sum(value ->> 'amount') from json_each(l.discount_amounts)) end as discount
-  from span cross join invoices inv on inv.created >= span.earliest and inv.created < span.finish
+  -- In the order of ids, which is that of the lines: read one after the other they come many times as fast as by date.
+  from span cross join invoices inv on inv.id > '' and +inv.created >= span.earliest and +inv.created < span.finish
   cross join invoice_line_items l on l.invoice = inv.id
   left join priced p on p.id = l.price
   left join gone on gone.id = l.subscription
-  where l.subscription is not null and inv.status in ('paid', 'open', 'draft')
+  where l.subscription is not null and +inv.status in ('paid', 'open', 'draft')
     and l.period_json ->> 'end' >= span.first
     and (:past_due <> '0' or inv.status = 'paid' or coalesce(inv.attempt_count, 0) = 0)
     and (coalesce(p.usage_type, 'licensed') = 'licensed' or :metered = '1')
