@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
@@ -245,6 +245,27 @@ describe('output', () => {
     process.off('warning', onWarning);
     expect(warnings).toEqual([]);
     expect(output.text().split('\n')).toHaveLength(81);
+  });
+
+  test('lines that cannot be written are reported once, not each time', async () => {
+    const logDir = tempDir();
+    mkdirSync(join(logDir, 'a.log'));
+    const lines: string[] = [];
+    const logger = pino({ base: null }, { write: (line) => lines.push(line) });
+    const { supervisor } = supervise({
+      services: {
+        a: {
+          ...sh('for i in 1 2 3 4 5 6 7 8 9; do echo $i; sleep 0.02; done'),
+          restart: 'never',
+          output: 'file',
+        },
+      },
+      logger,
+      logDir,
+    });
+    await supervisor.start();
+    expect(await supervisor.done).toMatchObject({ exitCode: 0 });
+    expect(lines.filter((line) => line.includes('Output of a is lost'))).toHaveLength(1);
   });
 
   test('a logger that throws stops nobody, and gets the next lines', async () => {
