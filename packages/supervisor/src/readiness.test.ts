@@ -225,7 +225,7 @@ describe('readiness', () => {
       services: { a: { ...sh('exec sleep 600'), ready: { type: 'http', url }, readyTimeoutMs: 0 } },
     });
     await supervisor.start();
-    expect(asked).toBe(2);
+    expect(asked).toBeGreaterThan(1);
   });
 
   test.each<[string, string, ServiceOptions['ready'], string]>([
