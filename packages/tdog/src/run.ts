@@ -188,11 +188,13 @@ async function work(engine: Engine, control: Control, meter: Meter): Promise<voi
     control.phase = 'catching-up';
     asOf = engine.options.now();
     await catchUp(engine);
+    const before = engine.api.requests;
     await downloadRest(engine, tables);
-    if (first || downloaded) {
+    if (!first && !downloaded) await readTails(engine);
+    else if (engine.api.requests > before) {
       asOf = engine.options.now();
       await catchUp(engine);
-    } else await readTails(engine);
+    }
   } finally {
     progress.stop();
   }
