@@ -11,23 +11,35 @@ export function isObject(value: unknown): value is StripeObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+const DAY = 86_400;
+/** Days from 0000-03-01, where a year's last day is the leap day, to 1970-01-01; and of 400 years. */
+const DAYS_TO_1970 = 719_468;
+const DAYS_OF_400_YEARS = 146_097;
+
 /** 'YYYY-MM-DD HH:MM:SS' in UTC of unix seconds. */
 export function timestamp(seconds: number): string {
   const whole = Math.floor(seconds);
-  const day = Math.floor(whole / 86_400);
-  // A page's times are of few days, and dates are dear.
-  let date = DATES.get(day);
-  if (date === undefined) {
-    if (DATES.size > 5_000) DATES.clear();
-    date = new Date(day * 86_400_000).toISOString().replace(/T.*/, ' ');
-    DATES.set(day, date);
-  }
-  const rest = whole - day * 86_400;
-  return `${date}${two(Math.floor(rest / 3_600))}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`;
+  const day = Math.floor(whole / DAY);
+  const rest = whole - day * DAY;
+  return `${date(day)} ${two(Math.floor(rest / 3_600))}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`;
 }
 
-/** Dates by days since 1970. */
-const DATES = new Map<number, string>();
+/** 'YYYY-MM-DD' of the day so many days after 1970-01-01. By hand, as a row has many times and `Date` is dear. */
+function date(day: number): string {
+  const since = day + DAYS_TO_1970;
+  const era = Math.floor(since / DAYS_OF_400_YEARS);
+  const dayOfEra = since - era * DAYS_OF_400_YEARS;
+  const leapDays =
+    Math.floor(dayOfEra / 1_460) - Math.floor(dayOfEra / 36_524) + Math.floor(dayOfEra / 146_096);
+  const yearOfEra = Math.floor((dayOfEra - leapDays) / 365);
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  // From March on, months are 31, 30, 31, 30, 31 days long, over and over: 153 days in five.
+  const monthFromMarch = Math.floor((5 * dayOfYear + 2) / 153);
+  const month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9;
+  const year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0);
+  const dayOfMonth = dayOfYear - Math.floor((153 * monthFromMarch + 2) / 5) + 1;
+  return `${String(year).padStart(4, '0')}-${two(month)}-${two(dayOfMonth)}`;
+}
 
 function two(value: number): string {
   return value < 10 ? `0${value}` : String(value);
