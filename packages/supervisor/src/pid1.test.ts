@@ -90,6 +90,8 @@ describe.skipIf(container === undefined && process.env['CI'] !== 'true')('as PID
       expect.objectContaining({ level: 40, msg: expect.stringContaining('tini') as unknown }),
     );
     expect(lines).toContainEqual({ orphan: 'zombie' });
+    // A zombie in its group is nothing to wait for, and nothing to kill.
+    expect(lines).toContainEqual({ killed: [false] });
     expect(code).toBe(0);
   });
 
