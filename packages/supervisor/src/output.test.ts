@@ -309,6 +309,26 @@ describe('output', () => {
     expect(lines.join('')).not.toContain('hush');
   });
 
+  test('the message of a start that failed shows no secret', async () => {
+    const lines: string[] = [];
+    const { supervisor } = supervise({
+      services: {
+        a: {
+          ...sh('exit 0'),
+          restart: 'never',
+          beforeStart: () => {
+            throw new Error('sk_test_abc is refused');
+          },
+        },
+      },
+      redact: [/sk_test_\w+/],
+      logger: pino({}, { write: (line) => lines.push(line) }),
+    });
+    await expect(supervisor.start()).rejects.toMatchObject({ code: 'SERVICE_FAILED' });
+    expect(lines.join('')).toContain('a cannot be started: [redacted] is refused');
+    expect(lines.join('')).not.toContain('sk_test_');
+  });
+
   test('no secret reaches log file, output or logger', async () => {
     const key = ['sk', 'test', 'emulator456'].join('_');
     const logDir = tempDir();

@@ -206,6 +206,21 @@ describe('restart', () => {
     expect(order.slice(-2)).toEqual(['a', 'b']);
   });
 
+  test('a dependant that is over stays over, whatever it wanted', async () => {
+    const { supervisor, events } = supervise({
+      services: {
+        a: { ...sh('exec sleep 600'), ...quick },
+        b: { ...sh('exit 0'), ready: { type: 'exit' }, dependsOn: [{ service: 'a', restart: true }] },
+        c: { ...sh('exec sleep 600'), dependsOn: [{ service: 'a', restart: true }] },
+      },
+    });
+    await supervisor.start();
+    supervisor.signal('a', 'SIGKILL');
+    const c = (): ServiceStatus | undefined => supervisor.status().services[2];
+    await waitFor('c to be back', () => c()?.restarts === 1 && c()?.state === 'ready');
+    expect(states(events, 'b')).toEqual(['waiting', 'starting', 'completed']);
+  });
+
   test('restart() starts anew at once, out of a backoff and after a give-up too', async () => {
     const path = join(tempDir(), 'starts');
     const { supervisor } = supervise({
