@@ -11,6 +11,9 @@ import {
 } from './options.ts';
 import type { Engine } from './engine.ts';
 
+/** Webhooks' events that wait at most, while a download runs or the key is refused; the oldest go: a poll brings them. */
+const MAX_INCOMING = 5_000;
+
 /** What {@link runEngine} and the public {@link Sync} share while a run lasts. */
 export interface Control {
   phase: SyncPhase;
@@ -72,6 +75,7 @@ export function createSync(options: SyncOptions): Sync {
     },
     applyEvent: (event) => {
       control.incoming.push(event);
+      if (control.incoming.length > MAX_INCOMING) control.incoming.shift();
       control.wake();
     },
     keyRefused: () => {

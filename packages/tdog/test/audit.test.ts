@@ -79,6 +79,80 @@ test('what one list of a table noted of a page that the disk refused, its other 
   expect(count('setup_intents')).toBe(kit.emulator.state.count('setup_intent'));
 });
 
+test('what a customer is no longer entitled to goes from the rows', async () => {
+  kit = await createKit({ source: { synthetic: 3 } });
+  const { state } = kit.emulator;
+  state.put({ id: 'feat_one', object: 'entitlements.feature', created: 1_700_000_000, active: true });
+  const [one, two] = all('customer') as [Stripe, Stripe];
+  const entitle = (id: string, customer: Stripe): void =>
+    state.put({ id, object: 'entitlements.active_entitlement', customer: customer.id, feature: 'feat_one' });
+  entitle('ent_stays', one);
+  entitle('ent_goes', one);
+  entitle('ent_other', two);
+  await kit.run({ tables: 'all' });
+  const entitled = (): unknown[] =>
+    query(kit.path(), 'SELECT id FROM entitlements_active_entitlements ORDER BY id').map(({ id }) => id);
+  expect(entitled()).toEqual(['ent_goes', 'ent_other', 'ent_stays']);
+  state.remove('entitlements.active_entitlement', 'ent_goes');
+  const sync = await kit.watch({ tables: 'all', pollIntervalMs: 3_600_000 });
+  sync.applyEvent({
+    id: 'evt_summary',
+    object: 'event',
+    type: 'entitlements.active_entitlement_summary.updated',
+    created: Math.floor(Date.now() / 1_000),
+    api_version: '2026-08-26.dahlia',
+    livemode: false,
+    data: { object: { object: 'entitlements.active_entitlement_summary', customer: one.id } },
+  });
+  await until(() => entitled().length < 3);
+  expect(entitled()).toEqual(['ent_other', 'ent_stays']);
+});
+
+test('a payment method that an intent no longer has goes from its column, one that is only not shown stays', async () => {
+  kit = await createKit({ source: { synthetic: 3 } });
+  await kit.run();
+  const intent = all('payment_intent').find((one) => one['payment_method'] !== null) as Stripe;
+  const method = (): unknown => row(kit.path(), 'payment_intents', intent.id)?.['payment_method'];
+  expect(method()).toMatch(/^pm_/);
+  const cash = (): number => count('customers WHERE cash_balance IS NULL');
+  const customer = all('customer')[0] as Stripe;
+  expect(cash()).toBe(0);
+  kit.emulator.state.emit('payment_intent.payment_failed', { ...intent, payment_method: null });
+  kit.emulator.state.emit('customer.updated', { ...customer, name: 'Without its cash balance' });
+  kit.emulator.setFaults({ forbidden: ['customer'] });
+  await kit.run();
+  expect(method()).toBeNull();
+  expect(row(kit.path(), 'customers', customer.id)?.['name']).toBe('Without its cash balance');
+  expect(cash()).toBe(0);
+});
+
+test('webhooks that come during a long download do not pile up: the newest are kept, a poll brings the others', async () => {
+  kit = await createKit({
+    source: { synthetic: 3 },
+    faults: { latencyMs: 60_000, paths: ['/v1/customers'] },
+  });
+  const sync = createSync(kit.options({ watch: true, pollIntervalMs: 20 }));
+  const stop = new AbortController();
+  const running = sync.run(stop.signal);
+  await until(() => sync.status().phase === 'downloading');
+  const event = (n: number): StripeEvent => ({
+    id: `evt_hook_${n}`,
+    object: 'event',
+    type: 'unheard.of',
+    created: Math.floor(Date.now() / 1_000),
+    api_version: null,
+    livemode: false,
+    data: { object: {} },
+  });
+  for (let n = 0; n < 6_000; n += 1) sync.applyEvent(event(n));
+  kit.emulator.setFaults({});
+  kit.emulator.dropConnections();
+  await until(() => count("events WHERE id = 'evt_hook_5999'") === 1, 60_000);
+  stop.abort();
+  await running;
+  expect(count("events WHERE id LIKE 'evt\\_hook%' ESCAPE '\\'")).toBe(5_000);
+});
+
 test('a coupon that is deleted stays as a row that is no longer valid', async () => {
   kit = await createKit({ source: { synthetic: 5 } });
   const coupon: Stripe = {

@@ -108,6 +108,26 @@ test('events that may no longer be read do not end the rest', async () => {
   await until(() => row(kit.path(), 'customers', one.id)?.['name'] === 'Allowed Again');
 });
 
+test('objects of one kind may no longer be read by their ids: the events of all others are applied, and theirs as they are', async () => {
+  const options = await start(4, []);
+  await kit.run(options);
+  kit.emulator.setFaults({ forbidden: ['customer'] });
+  const { state } = kit.emulator;
+  const [customer, product] = [all('customer')[0], all('product')[0]] as [Stripe, Stripe];
+  // Of another API version: each object would be read.
+  const old = (event: object): void => state.put({ ...(event as Stripe), api_version: '2020-08-27' });
+  old(state.emit('customer.updated', { ...customer, name: 'As It Is' }));
+  old(state.emit('product.updated', { ...product, name: 'Read' }));
+  await kit.run(options);
+  expect(row(kit.path(), 'products', product.id)?.['name']).toBe('Read');
+  expect(row(kit.path(), 'customers', customer.id)?.['name']).toBe('As It Is');
+  old(state.emit('customer.updated', { ...customer, name: 'Again' }));
+  old(state.emit('product.updated', { ...product, name: 'Read Again' }));
+  await kit.run(options);
+  expect(row(kit.path(), 'products', product.id)?.['name']).toBe('Read Again');
+  expect(row(kit.path(), 'customers', customer.id)?.['name']).toBe('Again');
+});
+
 test('far behind, and one table may no longer be read: the others are compared, and events go on', async () => {
   const options = await start(4, []);
   await kit.run(options);

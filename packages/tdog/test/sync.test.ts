@@ -153,6 +153,21 @@ describe('events', () => {
     expect(asked() - before).toBeLessThanOrEqual(1);
   });
 
+  test('what an object was made as and changed to is believed in its order, without a read', async () => {
+    kit = await createKit({ source: { synthetic: 5 } });
+    await kit.run();
+    const [one] = kit.emulator.state.all('product');
+    const made = { ...one, id: 'prod_made', object: 'product', name: 'Made' };
+    const asked = (): number => kit.emulator.state.requests().get('GET /v1/products/{id}') ?? 0;
+    const before = asked();
+    kit.emulator.state.emit('product.created', made);
+    kit.emulator.state.emit('product.updated', { ...made, name: 'Changed' });
+    kit.emulator.state.emit('product.updated', { ...made, name: 'Again' }, { name: 'Changed' });
+    await kit.run();
+    expect(row(kit.path(), 'products', 'prod_made')?.['name']).toBe('Again');
+    expect(asked()).toBe(before);
+  });
+
   test('a webhook is applied at once, without a read, and the poll does not apply it again', async () => {
     kit = await createKit({ source: { synthetic: 5 } });
     await kit.run();

@@ -2,6 +2,8 @@ import { getEventListeners } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
 
 import { createSync, type StripeEvent } from '../src/index.ts';
+import { resolveOptions } from '../src/options.ts';
+import { withEngine } from '../src/run.ts';
 import { createKit, dump, query, row, until, type Kit } from './kit.ts';
 import { fullObject, startMockStripe } from './mock-stripe.ts';
 
@@ -33,6 +35,25 @@ test('nothing is left hanging on the abort signal after a run', async () => {
   const stop = new AbortController();
   await createSync(kit.options()).run(stop.signal);
   expect(getEventListeners(stop.signal, 'abort').length).toBeLessThanOrEqual(2);
+});
+
+test('no request, wait or commit leaves anything behind on the signal that lives as long as the engine', async () => {
+  kit = await createKit({
+    source: { synthetic: 20 },
+    faults: { rateLimited: { rate: 0.2, reason: 'lock_timeout' }, times: 4, paths: ['/v1/products'] },
+  });
+  await withEngine(resolveOptions(kit.options()), undefined, async ({ api, signal, commit }) => {
+    const read = async (): Promise<number> => {
+      for (let n = 0; n < 40; n += 1) {
+        await api.list('/v1/products?limit=1', { endpoint: 'GET /v1/products', purpose: 'download' });
+        await commit(() => undefined);
+      }
+      return getEventListeners(signal, 'abort').length;
+    };
+    // Connections that are kept open are few, and there from the first requests on.
+    const before = await read();
+    expect(await read()).toBeLessThanOrEqual(before);
+  });
 });
 
 test('429s go through the limiter: a low limit costs few refusals and everything arrives', async () => {
@@ -96,6 +117,30 @@ test('a 200 that is no JSON, a truncated one and a 502 page are no end of anythi
     await kit.run({ stripe: { secretKey: kit.key, apiBase: mock.url }, tables: ['customers'] });
     expect(faults).toBe(4);
     expect(query(kit.path(), 'SELECT count(*) AS n FROM customers')[0]?.['n']).toBe(1);
+  } finally {
+    await mock.close();
+  }
+});
+
+test('Retry-After is what is waited for, and others go on meanwhile', async () => {
+  kit = await createKit({ source: { empty: true } });
+  const asked: { readonly path: string; readonly at: number }[] = [];
+  const mock = await startMockStripe(
+    (table) => (table.object === 'event' ? undefined : fullObject(table)),
+    (path, response) => {
+      asked.push({ path, at: performance.now() });
+      if (path !== '/v1/customers' || asked.filter((one) => one.path === path).length > 1) return false;
+      response.writeHead(429, { 'retry-after': '2', 'stripe-rate-limited-reason': 'endpoint-rate' });
+      response.end('{"error":{"type":"invalid_request_error","code":"rate_limit","message":"slower"}}');
+      return true;
+    },
+  );
+  try {
+    await kit.run({ stripe: { secretKey: kit.key, apiBase: mock.url }, tables: ['customers', 'products'] });
+    const [first, second] = asked.filter(({ path }) => path === '/v1/customers');
+    // Without the header it would have been half a second at most.
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(1_990);
+    expect(asked.find(({ path }) => path === '/v1/products')?.at).toBeLessThan(second?.at ?? 0);
   } finally {
     await mock.close();
   }

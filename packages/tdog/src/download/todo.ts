@@ -322,7 +322,7 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
       const flat = flattenPage(engine, list.tables, page.data, parent, expand.length > 0);
       engine.counters.objects += flat.writes.length;
       // A whole walk in one go shows the whole set: what is not in it has gone.
-      if (!more && whole && list.list.startsWith('rest:'))
+      if (!more && whole && list.single !== true && /^(rest|children):/.test(list.list))
         flat.sets.push({
           tables: list.tables,
           parentTable: list.parentTable,

@@ -22,12 +22,10 @@ export interface ColumnModel {
   readonly sqlType: 'TEXT' | 'INTEGER' | 'REAL';
   readonly json: boolean;
   readonly references: string | undefined;
-  /** Not in every form of the object: where it {@link ColumnModel.isAbsent}, the stored value stays. */
+  /** Absent or null in an object = the stored value stays. */
   readonly keep: boolean;
   /** What a kept column begins with. */
   readonly initial: string | undefined;
-  /** Whether an object says nothing of a kept column; `value` is what was read of it. */
-  isAbsent(object: StripeObject, value: SqlValue): boolean;
   /** Where the value comes from, for the documentation. */
   readonly source: string;
   read(object: StripeObject, parent: string | undefined): SqlValue;
@@ -124,7 +122,9 @@ function tableModel(spec: CatalogTable, chosen: ReadonlySet<string>, account: st
   const columns: ColumnModel[] = [];
   for (const column of spec.columns) {
     if (column.name === 'id' || filled.has(column.name)) continue;
-    const keep = included.has(column.name) || hiddenLists.has(column.name);
+    // What is an id where it is not expanded is always shown: null is null.
+    const isShown = column.type !== 'json' || column.itemsExpandable === true;
+    const keep = (included.has(column.name) && !isShown) || hiddenLists.has(column.name);
     columns.push(catalogColumn(spec, column, listNames.has(column.name), keep, chosen));
   }
   for (const fill of fills) columns.push(fillColumn(spec, fill, chosen));
@@ -243,8 +243,6 @@ function catalogColumn(
     references: targetOf(spec.table, name, type, chosen),
     keep,
     initial: undefined,
-    // Asked for by `expand` and null: there is none.
-    isAbsent: (object) => object[name] === undefined,
     source: isSecret(spec.object, name) ? 'never stored (secret)' : asIds ? `ids of ${name}` : name,
     read,
   };
@@ -286,7 +284,6 @@ function fillColumn(spec: CatalogTable, fill: Fill, chosen: ReadonlySet<string>)
     references: targetOf(spec.table, fill.column, type, chosen),
     keep: fill.keep ?? false,
     initial: fill.initial,
-    isAbsent: (_object, value) => value === null || value === fill.initial,
     source: fill.from.join(', else '),
     read: (object) => {
       let isNull = false;
@@ -314,7 +311,6 @@ function parentOnly(spec: CatalogTable, name: string, chosen: ReadonlySet<string
     references: targetOf(spec.table, name, 'text', chosen),
     keep: true,
     initial: undefined,
-    isAbsent: (_object, value) => value === null,
     source: 'the parent',
     read: (object, parent) => idOf(object[name]) ?? parent ?? null,
   };

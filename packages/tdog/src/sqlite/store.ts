@@ -78,13 +78,9 @@ export function createStore(db: DatabaseSync, model: Model, now: () => number): 
     }
     if (write.mode === 'copy' && isOlder(write)) return 0;
     const values: SqlValue[] = [id];
-    const shown: number[] = [];
-    for (const column of table.columns) {
-      const value = column.read(write.object, write.parent);
-      values.push(value ?? column.initial ?? null);
-      if (column.keep && write.mode !== 'insert') shown.push(column.isAbsent(write.object, value) ? 0 : 1);
-    }
-    values.push(table.extra(write.object), ts, ts, ...shown);
+    for (const column of table.columns)
+      values.push(column.read(write.object, write.parent) ?? column.initial ?? null);
+    values.push(table.extra(write.object), ts, ts);
     const changes = Number(of(table)[write.mode === 'insert' ? 'insert' : 'upsert'].run(...values).changes);
     if (changes > 0) {
       dirty = true;
@@ -237,14 +233,12 @@ function tableStatements(db: DatabaseSync, table: TableModel): Statements {
   const head = `INSERT INTO ${name} (${columns.map(q).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
   const sets: string[] = [];
   const differs: string[] = [];
-  // After the row's own values: for each kept column, whether the object shows it.
-  let flag = columns.length;
   for (const column of table.columns) {
     const c = q(column.name);
     if (column.keep) {
-      flag += 1;
-      sets.push(`${c} = CASE ?${flag} WHEN 0 THEN ${name}.${c} ELSE excluded.${c} END`);
-      differs.push(`(?${flag} AND ${name}.${c} IS NOT excluded.${c})`);
+      const absent = column.initial === undefined ? 'NULL' : `'${column.initial}'`;
+      sets.push(`${c} = CASE WHEN excluded.${c} IS ${absent} THEN ${name}.${c} ELSE excluded.${c} END`);
+      differs.push(`(excluded.${c} IS NOT ${absent} AND ${name}.${c} IS NOT excluded.${c})`);
     } else {
       sets.push(`${c} = excluded.${c}`);
       differs.push(`${name}.${c} IS NOT excluded.${c}`);
