@@ -42,11 +42,12 @@ test('no request, wait or commit leaves anything behind on the signal that lives
     source: { synthetic: 20 },
     faults: { rateLimited: { rate: 0.2, reason: 'lock_timeout' }, times: 4, paths: ['/v1/products'] },
   });
-  await withEngine(resolveOptions(kit.options()), undefined, async ({ api, signal, commit }) => {
+  await withEngine(resolveOptions(kit.options()), undefined, async (engine) => {
+    const { api, signal } = engine;
     const read = async (): Promise<number> => {
       for (let n = 0; n < 40; n += 1) {
         await api.list('/v1/products?limit=1', { endpoint: 'GET /v1/products', purpose: 'download' });
-        await commit(() => undefined);
+        await engine.commit(() => undefined);
       }
       return getEventListeners(signal, 'abort').length;
     };
@@ -293,6 +294,28 @@ test('two changes that come in two polls, the older one last and with the later 
   sync.applyEvent(older);
   await until(() => row(kit.path(), 'events', older.id) !== undefined);
   expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Truth');
+});
+
+test('old values that are not the state before: the list has the wrong order, and Stripe is asked', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const one = first('product');
+  const change = (name: string, before: object): unknown =>
+    kit.emulator.state.emit('product.updated', { ...one, name }, before as Record<string, unknown>);
+  change('Truth', { name: 'Before' });
+  change('Before', { name: one['name'] });
+  kit.emulator.state.put({ ...one, name: 'Truth', metadata: { a: '1' } });
+  await kit.run();
+  expect(row(kit.path(), 'products', one.id)?.['name']).toBe('Truth');
+  // The same with a part of what is nested.
+  const two = kit.emulator.state.all('product')[1] as Stripe;
+  const nested = (metadata: object, before: object): unknown =>
+    kit.emulator.state.emit('product.updated', { ...two, metadata }, { metadata: before });
+  nested({ a: '2' }, { a: '1' });
+  nested({ a: '1' }, { a: null });
+  kit.emulator.state.put({ ...two, metadata: { a: '2' } });
+  await kit.run();
+  expect(row(kit.path(), 'products', two.id)?.['metadata']).toBe('{"a":"2"}');
 });
 
 test('an unknown enum value, event type or property drops nothing', async () => {
