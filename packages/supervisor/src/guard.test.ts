@@ -68,7 +68,15 @@ test('what has been taken off its list is left alone: the number may be of anoth
   let text = '';
   program.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   await waitFor('the program', () => text.includes('up'));
-  const [guard] = readdirSync('/proc').filter((pid) => parentOf(pid) === program.pid);
+  const [guard] = readdirSync('/proc').filter(
+    (pid) => Number(statusOf(pid, /^PPid:\s+(\d+)$/m)) === program.pid,
+  );
+  // A signal to all (kill -1) does not end it before its work.
+  await waitFor(
+    'the guard to ignore signals',
+    () => statusOf(guard ?? '', /^SigIgn:\s+(\w+)$/m) !== noSignals,
+  );
+  process.kill(Number(guard), 'SIGTERM');
   program.kill('SIGKILL');
   await waitFor('the guard to have done its work', () => !alive(Number(guard)));
   expect([gone, kept].map((pid) => alive(pid ?? 0))).toEqual([true, false]);
@@ -106,9 +114,11 @@ test('a program that awaits the stop as its last act comes to its end', async ()
   expect([text, code]).toEqual(['the end\n', 0]);
 });
 
-function parentOf(pid: string): number | undefined {
+const noSignals = '0'.repeat(16);
+
+function statusOf(pid: string, field: RegExp): string | undefined {
   try {
-    return Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
+    return field.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { alive, child, pidIn, quick, sh, states, supervise, tempDir, waitFor } from '../test/kit.ts';
-import type { SupervisorEvent } from './index.ts';
+import type { ServiceOptions, SupervisorEvent } from './index.ts';
 
 const stay = sh('exec sleep 600');
 
@@ -280,6 +280,23 @@ describe('reload', () => {
     expect(pid('changed')).not.toBe(before.changed);
     expect(pid('removed')).toBeUndefined();
     expect(states(events, 'removed').at(-1)).toBe('stopped');
+  });
+
+  test('stops what goes in reverse order', async () => {
+    const path = join(tempDir(), 'order');
+    const service = (name: string, ...dependsOn: string[]): ServiceOptions => ({
+      ...child(`log-term=${path}`, 'print=up', 'stay'),
+      env: { NAME: name },
+      ready: { type: 'log', pattern: 'up' },
+      dependsOn,
+    });
+    const { supervisor } = supervise({
+      services: { a: service('a'), b: service('b', 'a'), c: service('c', 'b'), rest: stay },
+    });
+    await supervisor.start();
+    await supervisor.reload({ services: { rest: stay } });
+    expect(readFileSync(path, 'utf8')).toBe('c\nb\na\n');
+    expect(supervisor.status().services.map(({ name }) => name)).toEqual(['rest']);
   });
 
   test('of something wrong changes nothing', async () => {
