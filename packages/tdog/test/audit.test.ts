@@ -216,7 +216,7 @@ test("a file of a key that could not read its account takes no other account's o
   await kit.run();
 });
 
-test("a connected account's event is not applied to the platform's mirror", async () => {
+test("a connected account's event, or one of the other mode, is not applied to the platform's mirror", async () => {
   kit = await createKit({ source: { synthetic: 3 } });
   await kit.run();
   const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
@@ -233,11 +233,12 @@ test("a connected account's event is not applied to the platform's mirror", asyn
   });
   kit.emulator.state.put({ ...two, name: 'Own' });
   sync.applyEvent(event('evt_foreign', { ...one, name: 'Foreign' }, { account: 'acct_connected' }));
+  sync.applyEvent(event('evt_live', { ...one, name: 'Foreign' }, { livemode: true }));
   sync.applyEvent(event('evt_context', { ...one, name: 'Foreign' }, { context: 'acct_connected' }));
   sync.applyEvent(event('evt_own', { ...two, name: 'Own' }, { account: kit.emulator.accountId }));
   await until(() => row(kit.path(), 'customers', two.id)?.['name'] === 'Own');
   expect(row(kit.path(), 'customers', one.id)?.['name']).toBe(one['name']);
-  expect(count("events WHERE id IN ('evt_foreign', 'evt_context')")).toBe(0);
+  expect(count("events WHERE id IN ('evt_foreign', 'evt_live', 'evt_context')")).toBe(0);
 });
 
 test('objects that are deleted while verify lists them do not end it', async () => {

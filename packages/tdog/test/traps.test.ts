@@ -296,6 +296,37 @@ test('two changes that come in two polls, the older one last and with the later 
   expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Truth');
 });
 
+test('an event from long before the newest one, of an object that was read since: Stripe is asked', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const one = first('product');
+  kit.emulator.state.emit('customer.updated', first('customer'));
+  kit.emulator.state.put({ ...one, name: 'As downloaded' });
+  await kit.run();
+  const sync = await kit.watch({ pollIntervalMs: 3_600_000 });
+  const late = event('product.updated', { ...one, name: 'Older' }, now() - 600);
+  sync.applyEvent(late);
+  await until(() => row(kit.path(), 'events', late.id) !== undefined);
+  expect(row(kit.path(), 'products', one.id)?.['name']).toBe('As downloaded');
+});
+
+test('a cash balance is read by its customer, and goes with it', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run({ tables: 'all' });
+  const sync = await kit.watch({ tables: 'all', pollIntervalMs: 3_600_000 });
+  const customer = first('customer');
+  const cash = (): unknown => row(kit.path(), 'cash_balances', customer.id);
+  expect(cash()).toBeDefined();
+  // Of another API version: it is read again.
+  const funds = event('cash_balance.funds_available', {} as Stripe, now());
+  const object = { object: 'cash_balance', customer: customer.id };
+  sync.applyEvent({ ...funds, api_version: '2020-08-27', data: { object } });
+  await until(() => row(kit.path(), 'events', funds.id) !== undefined);
+  expect(cash()).toBeDefined();
+  kit.emulator.state.remove('customer', customer.id);
+  sync.applyEvent(event('customer.deleted', customer, now()));
+  await until(() => cash() === undefined);
+});
+
 test('old values that are not the state before: the list has the wrong order, and Stripe is asked', async () => {
   kit = await createKit({ source: { synthetic: 5 } });
   await kit.run();

@@ -134,7 +134,8 @@ export function retrievePathOf(
   object: StripeObject | undefined,
 ): string | undefined {
   const path = table.spec.retrievePath;
-  if (table.spec.kind === 'singleton') return table.spec.path;
+  // Of the account, or of one parent: then its id is the parent's.
+  if (table.spec.kind === 'singleton') return table.spec.path?.replace(/\{\w+\}/, encodeURIComponent(id));
   if (path === undefined) return undefined;
   const params = path.match(/\{\w+\}/g) ?? [];
   let result = path;

@@ -77,10 +77,10 @@ function discountEffect(engine: Engine, event: StripeEvent): void {
   }
 }
 
-/** With a customer go its tax ids, and its payment methods are detached: partly without an event. They are read again. */
+/** With a customer go its tax ids and its cash balance, and its payment methods are detached: partly without an event. They are read again. */
 function customerGone(engine: Engine, customer: string): void {
   const { store, state } = engine;
-  for (const table of ['tax_ids', 'payment_methods']) {
+  for (const table of ['tax_ids', 'cash_balances', 'payment_methods']) {
     if (!store.model.tables.has(table)) continue;
     const rows = store.db.prepare(`SELECT id FROM ${q(table)} WHERE customer = ?`).all(customer);
     for (const row of rows) state.todo().add(`get:${table}`, String(row['id']));
