@@ -51,6 +51,8 @@ export async function verify(options: VerifyOptions, signal?: AbortSignal): Prom
   const started = resolved.steady();
   return withEngine(resolved, signal, async (engine) => {
     await pollEvents(engine);
+    // What no event tells of is known as of here.
+    const tails = timestampMs(resolved.now());
     await readTails(engine);
     await workTodo(engine, 'verify');
     const begun = timestampMs(resolved.now());
@@ -73,7 +75,7 @@ export async function verify(options: VerifyOptions, signal?: AbortSignal): Prom
     const tables = [...engine.store.model.tables.keys()].flatMap((table): VerifyTable[] => {
       const one = compared.get(table);
       if (one === undefined) return [];
-      const drift = one.drift.filter((id) => !changedSince(engine, table, id, begun)).length;
+      const drift = one.drift.filter((id) => !changedSince(engine, table, id, begun, tails)).length;
       return [
         {
           table,
@@ -115,7 +117,7 @@ async function compareOrSayWhyNot(
 }
 
 /** Whether Stripe has made or changed the object since then. */
-function changedSince(engine: Engine, name: string, id: string, since: string): boolean {
+function changedSince(engine: Engine, name: string, id: string, since: string, tails: string): boolean {
   const { db, model } = engine.store;
   const table = model.tables.get(name);
   const is = (sql: string, ...values: string[]): boolean => db.prepare(sql).get(...values) !== undefined;
@@ -124,5 +126,5 @@ function changedSince(engine: Engine, name: string, id: string, since: string): 
   if (is('SELECT 1 FROM events WHERE object_id = ? AND insert_ts >= ?', id, since)) return true;
   // Balance transactions have none at all. `created` has whole seconds.
   const dated = table?.columns.some((column) => column.name === 'created') === true;
-  return dated && is(`SELECT 1 FROM ${q(name)} WHERE id = ? AND created >= ?`, id, since.slice(0, 19));
+  return dated && is(`SELECT 1 FROM ${q(name)} WHERE id = ? AND created >= ?`, id, tails.slice(0, 19));
 }

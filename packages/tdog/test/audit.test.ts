@@ -30,7 +30,10 @@ test('whatever transaction finds the disk full at first: what it was to write is
   const db = new DatabaseSync(kit.path());
   db.prepare('INSERT INTO td_todo (list, id) VALUES (?, ?)').run('get:customers', two.id);
   db.close();
-  await createSync(kit.options({ onSchema: failEachCommitOnce })).run();
+  const reads = (): number => Number(query(kit.path(), 'SELECT sum(reads) AS n FROM td_requests')[0]?.['n']);
+  const before = reads();
+  const { requests } = await createSync(kit.options({ onSchema: failEachCommitOnce })).run();
+  expect(reads()).toBe(before + requests);
   expect(row(kit.path(), 'customers', one.id)?.['name']).toBe('Read By Id');
   expect(row(kit.path(), 'customers', two.id)?.['name']).toBe('Left To Read');
   expect(row(kit.path(), 'invoices', invoice.id)?.['description']).toBe('Read By Id');
@@ -151,6 +154,36 @@ test('webhooks that come during a long download do not pile up: the newest are k
   stop.abort();
   await running;
   expect(count("events WHERE id LIKE 'evt\\_hook%' ESCAPE '\\'")).toBe(5_000);
+});
+
+test('a stretch whose last page the disk refuses at first takes no other stretch with it', async () => {
+  kit = await createKit({ source: { synthetic: 900 }, faults: { latencyMs: 30, paths: ['/v1/customers'] } });
+  // Refused once and written then; soon after, the engine ends.
+  const refuse =
+    (page: number) =>
+    (db: DatabaseSync): void => {
+      const exec = db.exec.bind(db);
+      const rows = (): unknown => db.prepare('SELECT count(*) AS n FROM customers').get()?.['n'];
+      let written: unknown = 0;
+      let tries = 0;
+      db.exec = (sql) => {
+        const isPage = sql === 'COMMIT' && rows() !== written;
+        if (isPage) tries += 1;
+        if (isPage && tries === page)
+          throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+        if (isPage && tries > 11) throw new Error('crash here');
+        exec(sql);
+        if (isPage) written = rows();
+      };
+    };
+  for (const page of [6, 7, 8, 9, 10]) {
+    const options = { tables: ['customers'], file: kit.path(`${page}.sqlite`) };
+    await createSync(kit.options({ ...options, onSchema: refuse(page) }))
+      .run()
+      .catch((error: unknown) => expect(String(error)).toContain('crash here'));
+    await kit.run(options);
+    expect(query(options.file, 'SELECT count(*) AS n FROM customers')).toEqual([{ n: 900 }]);
+  }
 });
 
 test('a coupon that is deleted stays as a row that is no longer valid', async () => {

@@ -82,6 +82,19 @@ test('behind by more than 28 days: everything is compared in place, and events g
   expect(row(kit.path(), 'customers', third.id)?.['name']).toBe('Afterwards');
 });
 
+test.each([
+  [27, 'is not compared: events reach back that far', false],
+  [29, 'is compared', true],
+] as const)('a file that is %i days behind %s', async (days, _what, isCompared) => {
+  const options = await start(3);
+  await kit.run(options);
+  const [one] = customers() as [Stripe];
+  kit.emulator.state.put({ ...one, name: 'No Event Tells' });
+  clock += days * DAY_MS;
+  await kit.run(options);
+  expect(row(kit.path(), 'customers', one.id)?.['name'] === 'No Event Tells').toBe(isCompared);
+});
+
 test('behind, and there were no events at the download', async () => {
   const options = await start(3);
   await kit.run(options);

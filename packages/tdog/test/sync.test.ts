@@ -140,6 +140,22 @@ describe('events', () => {
     expect(JSON.parse(String(deleted?.['object']))).toMatchObject({ id: one?.['id'], email: one?.['email'] });
   });
 
+  test('what is made again under the same id is no longer among the deleted', async () => {
+    kit = await createKit({ source: { synthetic: 5 } });
+    await kit.run();
+    const [product] = kit.emulator.state.all('product') as [{ id: string; object: string }];
+    const isDeleted = (): boolean =>
+      query(kit.path(), 'SELECT 1 FROM td_deleted WHERE id = ?', product.id).length > 0;
+    kit.emulator.state.remove('product', product.id);
+    kit.emulator.state.emit('product.deleted', product);
+    await kit.run();
+    expect(isDeleted()).toBe(true);
+    kit.emulator.state.emit('product.created', { ...product, name: 'Again' });
+    await kit.run();
+    expect(row(kit.path(), 'products', product.id)?.['name']).toBe('Again');
+    expect(isDeleted()).toBe(false);
+  });
+
   test('of another API version: the object is read by id, once per batch', async () => {
     kit = await createKit({ source: { synthetic: 5 }, apiVersion: '2020-08-27' });
     await kit.run();
@@ -151,6 +167,12 @@ describe('events', () => {
     await kit.run();
     expect(row(kit.path(), 'customers', String(one?.['id']))?.['name']).toBe('C');
     expect(asked() - before).toBeLessThanOrEqual(1);
+    // What the event shows is of another shape: what is read counts.
+    const [product] = kit.emulator.state.all('product') as [{ id: string; object: string }];
+    kit.emulator.state.emit('product.updated', { ...product, name: 'Of Another Shape' });
+    kit.emulator.state.put({ ...product, name: 'As Read' });
+    await kit.run();
+    expect(row(kit.path(), 'products', product.id)?.['name']).toBe('As Read');
   });
 
   test('what an object was made as and changed to is believed in its order, without a read', async () => {
@@ -166,6 +188,28 @@ describe('events', () => {
     await kit.run();
     expect(row(kit.path(), 'products', 'prod_made')?.['name']).toBe('Again');
     expect(asked()).toBe(before);
+  });
+
+  test('a discount that begins and ends shows at its customer, of whom no event speaks', async () => {
+    kit = await createKit({ source: { synthetic: 5 } });
+    await kit.run();
+    const [one] = customers(kit);
+    const id = String(one?.['id']);
+    const discount = {
+      id: 'di_one',
+      object: 'discount',
+      customer: id,
+      subscription: null,
+      start: 1_700_000_000,
+    };
+    const shown = (): unknown => row(kit.path(), 'customers', id)?.['discount'];
+    expect(shown()).toBeNull();
+    kit.emulator.state.emit('customer.discount.created', discount);
+    await kit.run();
+    expect(shown()).toBe('di_one');
+    kit.emulator.state.emit('customer.discount.deleted', discount);
+    await kit.run();
+    expect(shown()).toBeNull();
   });
 
   test('a webhook is applied at once, without a read, and the poll does not apply it again', async () => {

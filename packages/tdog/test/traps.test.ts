@@ -245,6 +245,22 @@ test('a stale update does not bring back what was deleted', async () => {
   expect(row(kit.path(), 'customers', one.id)).toBeUndefined();
 });
 
+test('a copy inside another object does not bring back what was deleted', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  await kit.run();
+  const subscription = first('subscription');
+  const [item] = (subscription['items'] as { data: Stripe[] }).data;
+  const price = item?.['price'] as Stripe;
+  kit.emulator.state.remove('price', price.id);
+  kit.emulator.state.emit('price.deleted', price);
+  await kit.run();
+  expect(row(kit.path(), 'prices', price.id)).toBeUndefined();
+  kit.emulator.state.emit('customer.subscription.updated', { ...subscription, metadata: { still: 'there' } });
+  await kit.run();
+  expect(row(kit.path(), 'subscriptions', subscription.id)?.['metadata']).toBe('{"still":"there"}');
+  expect(row(kit.path(), 'prices', price.id)).toBeUndefined();
+});
+
 test('two events of one second that come apart: Stripe is asked which one holds', async () => {
   kit = await createKit({ source: { synthetic: 5 } });
   await kit.run();

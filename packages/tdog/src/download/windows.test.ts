@@ -62,6 +62,31 @@ test.each(Object.keys(shapes))('created %s: every object once or more, few reque
   expect(pages).toBeLessThanOrEqual((items.length / PAGE_SIZE) * 1.15);
 });
 
+test('windows that meet where there is something in each second: nothing falls between them', () => {
+  for (const perSecond of [1, 7, 40]) {
+    const items = Array.from({ length: 8_000 }, (_, i) => ({
+      id: `id_${i}`,
+      created: now - Math.floor(i / perSecond),
+    }));
+    const { ids } = walk(items, now - Math.floor(8_000 / perSecond), now + 1);
+    expect(new Set(ids).size).toBe(items.length);
+  }
+});
+
+test('a short page with more to come is no end, the same second as the lower bound neither', () => {
+  const windows = createWindows(0, now, JSON.stringify({ open: [{ gte: 5, lt: 90 }], pages: 1, walked: 1 }));
+  const [window] = windows.open as [Window];
+  expect(windows.page(window, { count: 3, hasMore: true, lastId: 'a', lastCreated: 50 }).finished).toBe(
+    false,
+  );
+  expect(windows.page(window, { count: 100, hasMore: true, lastId: 'b', lastCreated: 5 }).finished).toBe(
+    false,
+  );
+  expect(windows.page(window, { count: 100, hasMore: true, lastId: 'c', lastCreated: 4 }).finished).toBe(
+    true,
+  );
+});
+
 test('a page that could not be committed is taken back', () => {
   const windows = createWindows(0, now);
   const [window] = windows.open;
