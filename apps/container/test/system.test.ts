@@ -135,6 +135,14 @@ describe('an account', { timeout }, () => {
     await until(async () => (await found()).includes(id), 'the row among the hits');
   });
 
+  test.each(['/stripe/customers', '/stripe/customers?currency=usd', '/stripe/customers.json'])(
+    '%s is answered from memory the second time',
+    async (path) => {
+      // The proxy gives what it keeps a tag; the data may change between two requests.
+      await until(async () => (await system.get(path)).headers.has('etag'), 'an answer from memory');
+    },
+  );
+
   test('a signed webhook changes the row, an unsigned one does not', async () => {
     const [object] = stripe.state.all('customer');
     const event = {

@@ -69,6 +69,8 @@ function keepFresh(status: Status, target: HTMLElement): void {
     }
   };
   say();
+  // A page that was kept says what was true when it was made.
+  if (heartbeat === undefined || Date.now() - heartbeat.getTime() > 15_000) void ask();
   setInterval(say, 1000);
   const asking = setInterval(() => void ask(), 4000);
   document.addEventListener('visibilitychange', () => void ask());

@@ -44,6 +44,8 @@ function keepFresh(status, target) {
         }
     };
     say();
+    if (heartbeat === undefined || Date.now() - heartbeat.getTime() > 15_000)
+        void ask();
     setInterval(say, 1000);
     const asking = setInterval(() => void ask(), 4000);
     document.addEventListener('visibilitychange', () => void ask());

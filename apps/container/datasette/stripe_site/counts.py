@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from datasette.database import QueryInterrupted
 
+from .keeping import lacks_something
 from .status import status_of
 
 # What one page may spend on counting; what is left is counted afterwards.
@@ -40,7 +41,10 @@ class Counts:
             left = await self._count(stale, version, shape, BUDGET_SECONDS)
             if left and (self._task is None or self._task.done()):
                 self._task = asyncio.ensure_future(self._count(left, version, shape))
-        return {table: self.known(table) for table in tables}
+        found = {table: self.known(table) for table in tables}
+        if None in found.values():
+            lacks_something()
+        return found
 
     def _is_stale(self, table, version, shape):
         entry = self._known.get(table)
@@ -95,6 +99,7 @@ class FilteredCounts:
 
 def _found(found):
     if isinstance(found, QueryInterrupted):
+        lacks_something()
         raise QueryInterrupted(found.e, found.sql, found.params)
     return found
 

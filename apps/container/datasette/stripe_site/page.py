@@ -6,9 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlencode
 
-from datasette import hookimpl
+from datasette import Response, hookimpl
+from datasette.database import QueryInterrupted
 from datasette.utils import tilde_encode
-from markupsafe import Markup
+from datasette.views.base import DatasetteError
+from markupsafe import Markup, escape
 
 from .database import mirror
 from .menu import LINKS
@@ -48,6 +50,29 @@ def stopped_sql(error) -> "Markup | str":
     """The SQL in the page that Datasette writes about a query that took too long."""
     found = re.search(r"<textarea[^>]*>(.*?)</textarea>", str(error), re.S)
     return Markup(found.group(1)) if found and isinstance(error, Markup) else ""
+
+
+STOPPED = "The query took too long and was stopped. A narrower range of `created`, or fewer columns, takes less time."
+
+
+@hookimpl
+def handle_exception(datasette, request, exception):
+    """A query that hits the time limit is no fault of the server's (Datasette's CSV export says 500), and programs read no HTML."""
+    late = isinstance(exception, QueryInterrupted)
+    if not late and not (isinstance(exception, DatasetteError) and exception.title == "SQL Interrupted"):
+        return None
+
+    async def answer():
+        path = request.path
+        if path.endswith(".json"):
+            return Response.json({"ok": False, "error": STOPPED, "status": 400, "title": "SQL Interrupted"}, status=400)
+        if path.endswith(".csv"):
+            return Response.text(STOPPED + "\n", status=400)
+        error = Markup(exception.message if not late else f"<textarea>{escape(exception.sql)}</textarea>")
+        info = {"ok": False, "error": error, "status": 400, "title": "SQL Interrupted"}
+        return Response.html(await datasette.render_template("error.html", info, request=request), status=400)
+
+    return answer
 
 
 def origin(request) -> str:

@@ -10,6 +10,7 @@ from . import (
     feed,
     functions,
     graphql,
+    keeping,
     page,
     queries,
     regexp,
@@ -40,4 +41,5 @@ PARTS = (
     feed,
     agents,
     warm,
+    keeping,
 )

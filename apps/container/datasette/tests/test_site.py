@@ -192,6 +192,14 @@ def test_a_query_that_takes_too_long_is_told_what_helps(site):
     assert "sql_time_limit_ms" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/stripe.json", "/stripe.csv"])
+def test_a_program_is_told_in_a_line_that_its_query_took_too_long(site, path):
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n"
+    answer = site.get(path, params={"sql": endless, "_timelimit": "50"})
+    assert answer.status_code == 400
+    assert "took too long" in answer.text and "<" not in answer.text
+
+
 @pytest.mark.parametrize("path, advice", [("/stripe/nowhere", "mirror-progress"), ("/stripe/customers/cus_nobody", "deleted-objects")])
 def test_what_is_not_found_says_where_to_look(site, path, advice):
     answer = site.get(path)
