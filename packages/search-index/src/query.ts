@@ -37,19 +37,7 @@ export function everythingSql(tables: readonly Indexed[], { q, limit }: Paramete
 )`;
   if (tables.length === 0)
     return `SELECT '' AS "table", '' AS id, '' AS label, 0 AS rank WHERE ${q} AND ${limit} AND 0`;
-  return `${head}, search_words (number, r) AS MATERIALIZED (
-  ${tables.map((t) => wordsOf(t, limit)).join('\n  UNION ALL ')}
-), search_full AS MATERIALIZED (
-  SELECT number FROM search_words GROUP BY number HAVING count(*) > ${limit}
-)
-${tables.map((t) => oneTable(t, limit)).join('\nUNION ALL\n')}
-ORDER BY 4, 1, 3`;
-}
-
-/** The newest rows that hold all words. One list for all tables: each list of its own would cost every search 0.1 ms. */
-function wordsOf(t: Indexed, limit: string): string {
-  const fts = name(ftsName(t.table));
-  return `SELECT * FROM (SELECT ${String(t.number)}, rowid FROM ${fts} WHERE ${fts} MATCH (SELECT words FROM search_q) ORDER BY rowid DESC LIMIT ${limit} + 1)`;
+  return `${head}\n${tables.map((t) => oneTable(t, limit)).join('\nUNION ALL\n')}\nORDER BY 4, 1, 3`;
 }
 
 /**
@@ -60,11 +48,12 @@ function oneTable(t: Indexed, limit: string): string {
   const table = name(t.table);
   const fts = name(ftsName(t.table));
   const key = t.key === 'rowid' ? 'rowid' : name(t.key);
-  const number = String(t.number);
-  const few = `NOT EXISTS (SELECT 1 FROM search_full WHERE number = ${number})`;
+  const words = `SELECT rowid AS r FROM ${fts} WHERE ${fts} MATCH (SELECT words FROM search_q)`;
+  // Asked again: a list that several sources read would cost more, as SQLite makes a table of it and compiles it wherever it is read.
+  const few = `(SELECT count(*) FROM (${words} LIMIT ${limit} + 1)) <= ${limit}`;
   const sources = [
     `SELECT rowid AS r, 0 AS rank FROM ${table} WHERE ${key} = (SELECT q FROM search_q)`,
-    `SELECT r, 2 FROM search_words WHERE number = ${number}`,
+    `SELECT r, 2 FROM (${words} ORDER BY rowid DESC LIMIT ${limit} + 1)`,
     `SELECT * FROM (SELECT rowid, 3 FROM ${fts} WHERE ${fts} MATCH (SELECT iif(${few}, beginnings, '""') FROM search_q) ORDER BY rowid DESC LIMIT ${limit} + 1)`,
   ];
   if (t.key !== 'rowid') {
@@ -76,13 +65,13 @@ function oneTable(t: Indexed, limit: string): string {
     const first = String(t.number * 2 ** ROWID_BITS);
     const last = String((t.number + 1) * 2 ** ROWID_BITS - 1);
     const next = `(SELECT parts_next FROM ${STATE_TABLE} WHERE "table" = ${text(t.table)})`;
-    const more = `${few} AND EXISTS (SELECT 1 FROM search_more WHERE number = ${number})`;
+    const more = `EXISTS (SELECT 1 FROM search_more WHERE number = ${String(t.number)}) AND ${few}`;
     sources.push(
       `SELECT r - ${first}, 4 FROM search_probe WHERE r BETWEEN ${first} AND ${last}`,
       // In ascending order: FTS5 can jump to the first row of a table's range only that way round.
       `SELECT * FROM (SELECT rowid - ${first}, 4 FROM ${PARTS_TABLE} WHERE ${PARTS_TABLE} MATCH (SELECT iif(${more}, part, '""') FROM search_q) AND rowid BETWEEN ${first} AND ${last} ORDER BY rowid LIMIT ${limit} + 1)`,
       // Rows that are not in the parts index yet: a lot of them at most.
-      `SELECT * FROM (SELECT rowid, 4 FROM ${table} WHERE (SELECT long FROM search_q) AND ${few} AND rowid >= ${next} AND instr(lower(${partsText(t, table)}), (SELECT lower(q) FROM search_q)) > 0 ORDER BY rowid DESC LIMIT ${limit} + 1)`,
+      `SELECT * FROM (SELECT rowid, 4 FROM ${table} WHERE (SELECT long FROM search_q) AND rowid >= ${next} AND instr(lower(${partsText(t, table)}), (SELECT lower(q) FROM search_q)) > 0 ORDER BY rowid DESC LIMIT ${limit} + 1)`,
     );
   }
   const label =
