@@ -16,6 +16,8 @@ BUDGET_SECONDS = 0.1
 REST_FACTOR = 100
 STEPS_BETWEEN_LOOKS = 20_000
 KEPT_FILTERED = 1000
+# Part of the time that counts which are never finished may take: a twentieth.
+LATE_FACTOR = 20
 INTERRUPTED = object()
 
 
@@ -72,6 +74,8 @@ class FilteredCounts:
     def __init__(self, db):
         self._db = db
         self._kept: "OrderedDict[tuple, tuple]" = OrderedDict()
+        # Until when a count of this form is not tried, whatever the values: it took too long a moment ago.
+        self._late: "dict[str, float]" = {}
 
     async def of(self, sql, params, ask):
         """What `ask()` answers or has answered; QueryInterrupted where it took too long, which is not tried again at once."""
@@ -85,11 +89,17 @@ class FilteredCounts:
             if is_current or time.monotonic() - at < took * REST_FACTOR:
                 return _found(found)
         began = time.monotonic()
+        if began < self._late.get(sql, 0):
+            return _found(QueryInterrupted(sqlite3.OperationalError("interrupted"), sql, params))
         try:
             found = await ask()
         except QueryInterrupted as error:
             found = error
         now = time.monotonic()
+        if isinstance(found, QueryInterrupted):
+            self._late[sql] = now + (now - began) * LATE_FACTOR
+            if len(self._late) > KEPT_FILTERED:
+                self._late.clear()
         self._kept[key] = (found, version, now, now - began)
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT_FILTERED:
