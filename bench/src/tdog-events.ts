@@ -9,6 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { startEmulator, type EmulatorProcess } from './emulator-process.ts';
 
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '30' }, rate: { type: 'string', default: '500' } },
@@ -17,31 +18,9 @@ const seconds = Number(values.seconds);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'bench-tdog-events-'));
 
-interface Stripe {
-  readonly child: ChildProcess;
-  readonly url: string;
-  readonly key: string;
-}
-
-async function startEmulator(args: readonly string[]): Promise<Stripe> {
-  const child = spawn(
-    process.execPath,
-    [join(root, 'packages/stripe-emulator/bin/stripe-emulator.js'), '--port', '0', ...args],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  let text = '';
-  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-    text += chunk.toString();
-    const url = /http:\/\/[\d.]+:\d+/.exec(text)?.[0];
-    const key = /sk_test_\w+/.exec(text)?.[0];
-    if (url !== undefined && key !== undefined) return { child, url, key };
-  }
-  throw new Error('the emulator did not start');
-}
-
 /** Starts an engine that polls each second, and waits until the download is done. */
 async function startEngine(
-  { url, key }: Stripe,
+  { url, key }: EmulatorProcess,
   file: string,
 ): Promise<{ child: ChildProcess; db: DatabaseSync }> {
   const child = spawn(

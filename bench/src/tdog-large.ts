@@ -1,7 +1,7 @@
 // A large account from the first request to its proof: download, then staying current under live events, then
 // `tdog verify` of every row, against the emulator in a process of its own. `npm run setup` builds first.
 //   node bench/src/tdog-large.ts [--customers 110000] [--rate 50] [--seconds 120]
-// 110,000 synthetic customers are about 4.9 million objects: 5 GB of disk in TMPDIR, 9 GB of memory for the emulator.
+// 110,000 synthetic customers are about 4.9 million objects: 8 GB of disk in TMPDIR.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { startEmulator } from './emulator-process.ts';
 
 const { values } = parseArgs({
   options: {
@@ -23,29 +24,6 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'bench-tdog-large-'));
 const file = join(folder, 'stripe.sqlite');
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-
-async function startEmulator(): Promise<{ child: ChildProcess; url: string; key: string }> {
-  const child = spawn(
-    process.execPath,
-    [
-      '--max-old-space-size=16384',
-      join(root, 'packages/stripe-emulator/bin/stripe-emulator.js'),
-      ...['--port', '0', '--synthetic', values.customers, '--live', values.rate],
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  let text = '';
-  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-    text += chunk.toString();
-    const url = /http:\/\/[\d.]+:\d+/.exec(text)?.[0];
-    const key = /sk_test_\w+/.exec(text)?.[0];
-    if (url !== undefined && key !== undefined) {
-      child.stdout.resume();
-      return { child, url, key };
-    }
-  }
-  throw new Error('the emulator did not start');
-}
 
 /** Starts the engine's own command. */
 function startEngine(stripe: { url: string; key: string }, args: readonly string[]): ChildProcess {
@@ -135,7 +113,7 @@ async function main(stripe: { url: string; key: string }): Promise<void> {
   say(`verify: exit code ${code} after ${Math.round(since())} s, peak ${Math.round(peak)} MB`);
 }
 
-const stripe = await startEmulator();
+const stripe = await startEmulator(['--synthetic', values.customers, '--live', values.rate]);
 try {
   await main(stripe);
 } finally {
