@@ -1,5 +1,5 @@
 // How quickly the site answers, beside stock Datasette on the same file in the same run.
-// node bench/src/site.ts [CUSTOMERS] [TIMES] [FILE]: an account of CUSTOMERS synthetic customers, each row TIMES times; kept in
+// node --conditions=@datasette-stripe/source bench/src/site.ts [CUSTOMERS] [TIMES] [FILE]: an account of CUSTOMERS synthetic customers, each row TIMES times; kept in
 // FILE for the next run, if one is given. `2700 52` has a million charges, 13 GB, and takes a quarter of an hour to make.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import {
