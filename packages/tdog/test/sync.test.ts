@@ -212,6 +212,28 @@ describe('events', () => {
     expect(shown()).toBeNull();
   });
 
+  test('a discount that ends with its subscription is shown there as Stripe shows it, whichever event comes last', async () => {
+    kit = await createKit({ source: { synthetic: 5 } });
+    await kit.run();
+    const [one] = kit.emulator.state.all('subscription') as [{ id: string; object: string }];
+    const discount = {
+      id: 'di_end',
+      object: 'discount',
+      customer: null,
+      subscription: one.id,
+      start: 1_700_000_000,
+    };
+    const ended = { ...one, status: 'canceled', discounts: [discount.id] };
+    kit.emulator.state.emit('customer.subscription.deleted', ended);
+    await kit.run();
+    kit.emulator.state.emit('customer.discount.deleted', discount);
+    await kit.run();
+    expect(row(kit.path(), 'subscriptions', one.id)).toMatchObject({
+      discount: discount.id,
+      status: 'canceled',
+    });
+  });
+
   test('a webhook is applied at once, without a read, and the poll does not apply it again', async () => {
     kit = await createKit({ source: { synthetic: 5 } });
     await kit.run();

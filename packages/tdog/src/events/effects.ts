@@ -56,7 +56,7 @@ export function applyWithoutObject(engine: Engine, event: StripeEvent): void {
 
 /** A discount begins or ends: Stripe sends no second event for the customer or subscription that shows it. */
 function discountEffect(engine: Engine, event: StripeEvent): void {
-  const { store } = engine;
+  const { store, state } = engine;
   const discount = idOf(event.data.object);
   if (discount === undefined) return;
   if (
@@ -72,6 +72,8 @@ function discountEffect(engine: Engine, event: StripeEvent): void {
       ? `UPDATE ${q(owner.table)} SET ${q(owner.id)} = NULL WHERE id = ?1 AND ${q(owner.id)} = ?2`
       : `UPDATE ${q(owner.table)} SET ${q(owner.id)} = ?2 WHERE id = ?1 AND ${q(owner.id)} IS NOT ?2`;
     if (Number(store.db.prepare(sql).run(id, discount).changes) > 0) store.touch();
+    // One that ends with its subscription is shown there still, and which of the two events comes last is chance.
+    if (ended) state.todo().add(`get:${owner.table}`, id);
     // A subscription's discount is not its customer's.
     return;
   }
