@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, expect, test } from 'vitest';
 
 import { createSync } from '../src/index.ts';
-import { createKit, dump, query, type Kit } from './kit.ts';
+import { createKit, dump, query, until, type Kit } from './kit.ts';
 import { expectState } from './state.ts';
 
 // What a kill -9 leaves behind is the database with its log up to some commit. Here that is every commit there is: the log
@@ -71,8 +71,21 @@ interface Recorded {
   readonly log: Buffer;
 }
 
+/** The emulator does what the clock has made due (renewals, and what follows from them) five times a second. */
+async function settled(): Promise<void> {
+  let events = -1;
+  let since = 0;
+  await until(() => {
+    const { length } = kit.emulator.state.events();
+    if (length !== events) since = performance.now();
+    events = length;
+    return performance.now() - since > 600;
+  });
+}
+
 /** Runs to the end; `from` is the file to go on with. */
 async function record(from?: string): Promise<Recorded> {
+  await settled();
   const file = kit.path('recorded.sqlite');
   if (from === undefined) {
     const empty = new DatabaseSync(file);
