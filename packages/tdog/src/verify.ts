@@ -2,7 +2,7 @@ import type { Engine } from './engine.ts';
 import { planFanOuts, workTodo } from './download/todo.ts';
 import { listsOf } from './download/lists.ts';
 import { pollEvents } from './events/poll.ts';
-import { compareTable, TABLES_AT_ONCE, type Comparison } from './proof/compare.ts';
+import { compareTable, STRETCHES_AT_ONCE, TABLES_AT_ONCE, type Comparison } from './proof/compare.ts';
 import { writeProof } from './proof/reconcile.ts';
 import { readTails } from './proof/tails.ts';
 import { resolveOptions, type SyncOptions } from './options.ts';
@@ -109,7 +109,12 @@ async function compareOrSayWhyNot(
 ): Promise<Comparison & { readonly error?: string }> {
   const { acceptDeletions } = engine.options;
   try {
-    return await compareTable(engine, table, {}, { purpose: 'verify', maxAsked: Infinity, acceptDeletions });
+    return await compareTable(
+      engine,
+      table,
+      {},
+      { purpose: 'verify', maxAsked: Infinity, acceptDeletions, atOnce: STRETCHES_AT_ONCE },
+    );
   } catch (error) {
     if (!(error instanceof ApiProblem) || error.kind === 'stopped' || error.kind === 'refused') throw error;
     return { ...NOTHING, error: error.message };

@@ -22,6 +22,8 @@ export interface CompareOptions {
   /** Rows that the list does not show and that are asked for by id, at most. */
   readonly maxAsked: number;
   readonly acceptDeletions: boolean;
+  /** Stretches that are read, and ids that are asked for, at once: 1 where it goes on beside other work. */
+  readonly atOnce: number;
   /** Rows of the table that the same pass has deleted before: the guard counts them too. */
   readonly deletedBefore?: number;
 }
@@ -43,11 +45,10 @@ const MAX_DELETED_PART = 0.05;
 
 /** Tables that are compared at once by those who compare all: at Stripe's 25 requests/s an endpoint, its 100 in all. */
 export const TABLES_AT_ONCE = 4;
+/** {@link CompareOptions.atOnce} of those: enough for 25 answers a second that take a third of one each. */
+export const STRETCHES_AT_ONCE = 8;
 /** Stored rows of one stretch: 50 pages, so that what the pages at its ends waste does not count. */
 const STRETCH_ROWS = 5_000;
-/** Stretches of one table that are read, and ids that are asked for, at once; the gate decides how many talk to Stripe. */
-const STRETCHES_AT_ONCE = 8;
-const ASKED_AT_ONCE = 8;
 /** Above every time that is stored. */
 const END_OF_TIME = '9999';
 
@@ -67,7 +68,7 @@ export async function compareTable(
   const unlisted: string[] = [];
   let rows = 0;
   // Stretch by stretch, so that memory does not grow with the table.
-  await inParallel(stretchesOf(engine, table, range), STRETCHES_AT_ONCE, async (stretch) => {
+  await inParallel(stretchesOf(engine, table, range), options.atOnce, async (stretch) => {
     const seen = new Set<string>();
     for (const plan of listsOf(table.spec))
       await walkRange(engine, table, plan, stretch, options, seen, drift);
@@ -80,7 +81,7 @@ export async function compareTable(
   const isTooMuch = (): boolean =>
     missing.length > 0 && missing.length + before > limit && !options.acceptDeletions;
   const notAsked: string[] = [];
-  await inParallel(some(unlisted, options.maxAsked, engine.options.random), ASKED_AT_ONCE, async (id) => {
+  await inParallel(some(unlisted, options.maxAsked, engine.options.random), options.atOnce, async (id) => {
     // More questions would only cost reads: nothing will be deleted.
     if (isTooMuch()) {
       notAsked.push(id);

@@ -93,6 +93,7 @@ export function createProver(engine: Engine): Prover {
           purpose: 'proof',
           maxAsked,
           acceptDeletions: options.acceptDeletions,
+          atOnce: 1,
           deletedBefore: Number(state.get(deletedKey(work.table)) ?? 0),
         });
         const drift = result.drift.length;

@@ -8,7 +8,7 @@ import type { StripeEvent } from '../options.ts';
 import { inParallel } from '../parallel.ts';
 import type { TableModel } from '../model/table-model.ts';
 import { ApiProblem } from '../stripe/problem.ts';
-import { compareTable, TABLES_AT_ONCE, type Comparison } from './compare.ts';
+import { compareTable, STRETCHES_AT_ONCE, TABLES_AT_ONCE, type Comparison } from './compare.ts';
 
 /** How long what was compared before an interruption counts. */
 const FRESH_MS = 7 * 86_400_000;
@@ -70,6 +70,7 @@ async function compareAll(engine: Engine, table: TableModel): Promise<Comparison
     purpose: 'proof' as const,
     maxAsked: Infinity,
     acceptDeletions: engine.options.acceptDeletions,
+    atOnce: STRETCHES_AT_ONCE,
   };
   try {
     return await compareTable(engine, table, {}, options);

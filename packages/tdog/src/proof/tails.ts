@@ -81,6 +81,6 @@ async function readPending(engine: Engine): Promise<void> {
     engine,
     table,
     { gte: row['gte'], lt: row['lt'] },
-    { purpose: 'poll', maxAsked: 0, acceptDeletions: false },
+    { purpose: 'poll', maxAsked: 0, acceptDeletions: false, atOnce: 1 },
   );
 }
