@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, expect, test } from 'vitest';
 
 import { createSync } from '../src/index.ts';
-import { createKit, dump, query, until, type Kit } from './kit.ts';
+import { createKit, dump, mulberry, query, until, type Kit } from './kit.ts';
 import { expectState } from './state.ts';
 
 // What a kill -9 leaves behind is the database with its log up to some commit. Here that is every commit there is: the log
@@ -276,14 +276,4 @@ test('a comparison of everything that is killed at any commit goes on to what St
 
 function isBy(metadata: unknown, by: string): boolean {
   return (metadata as { by?: string } | undefined)?.by === by;
-}
-
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

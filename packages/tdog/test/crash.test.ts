@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
 
 import { createSync } from '../src/index.ts';
-import { createKit, dump, query, row, until, type Kit } from './kit.ts';
+import { createKit, dump, mulberry, query, row, until, type Kit } from './kit.ts';
 import { startProgram, type Program } from './program.ts';
 
 let kit: Kit;
@@ -147,16 +147,6 @@ test('events shuffled, doubled and late end in the state that Stripe has', async
     if (seed < 2) await kit.close();
   }
 });
-
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 test('the program: exit codes, one line for each error, and no key anywhere', async () => {
   kit = await createKit({ source: { synthetic: 3 } });

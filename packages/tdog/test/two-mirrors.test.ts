@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 
-import { copyFile, createKit, dump, query, until, type Kit } from './kit.ts';
+import { copyFile, createKit, dump, mulberry, query, until, type Kit } from './kit.ts';
 import { expectState } from './state.ts';
 
 // The same account twice: one file has seen nothing but events since there was nothing, the other one is downloaded at the end.
@@ -248,14 +248,4 @@ function withoutCustomer(file: string): ReturnType<typeof dump> {
   const customers = new Set(rows['customers']?.map(({ id }) => id));
   const table = 'customer_balance_transactions';
   return { ...rows, [table]: rows[table]?.filter(({ customer }) => customers.has(customer)) ?? [] };
-}
-
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
