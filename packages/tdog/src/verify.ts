@@ -129,6 +129,16 @@ function changedSince(engine: Engine, name: string, id: string, since: string, t
   // The balance has no events of its own: it moves with those of payments and payouts.
   if (table?.spec.kind === 'singleton') return is('SELECT 1 FROM events WHERE insert_ts >= ? LIMIT 1', since);
   if (is('SELECT 1 FROM events WHERE object_id = ? AND insert_ts >= ?', id, since)) return true;
+  // An invoice that takes up a waiting item tells only of itself.
+  if (
+    name === 'invoiceitems' &&
+    is(
+      'SELECT 1 FROM invoiceitems i JOIN events e ON e.object_id = i.invoice WHERE i.id = ? AND e.insert_ts >= ?',
+      id,
+      since,
+    )
+  )
+    return true;
   // Balance transactions have none at all. `created` has whole seconds.
   const dated = table?.columns.some((column) => column.name === 'created') === true;
   return dated && is(`SELECT 1 FROM ${q(name)} WHERE id = ? AND created >= ?`, id, tails.slice(0, 19));

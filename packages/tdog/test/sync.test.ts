@@ -234,6 +234,33 @@ describe('events', () => {
     });
   });
 
+  test('invoice items that an invoice takes up show it, although no event speaks of them', async () => {
+    kit = await createKit({ source: { synthetic: 5 } });
+    await kit.run();
+    const [one] = customers(kit);
+    const post = async (path: string, values: Record<string, string>): Promise<string> => {
+      const response = await fetch(kit.url + path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${kit.key}` },
+        body: new URLSearchParams({ customer: String(one?.['id']), ...values }),
+      });
+      return ((await response.json()) as { id: string }).id;
+    };
+    // More than the invoice's event shows.
+    const items: string[] = [];
+    for (let n = 1; n <= 12; n += 1)
+      items.push(await post('/v1/invoiceitems', { amount: String(n), currency: 'eur' }));
+    await kit.run();
+    await kit.watch();
+    const invoice = await post('/v1/invoices', {
+      currency: 'eur',
+      auto_advance: 'false',
+      pending_invoice_items_behavior: 'include',
+    });
+    const shown = (): unknown[] => items.map((id) => row(kit.path(), 'invoiceitems', id)?.['invoice']);
+    await until(() => shown().every((id) => id === invoice));
+  });
+
   test('a webhook is applied at once, without a read, and the poll does not apply it again', async () => {
     kit = await createKit({ source: { synthetic: 5 } });
     await kit.run();
