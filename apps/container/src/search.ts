@@ -95,8 +95,10 @@ export function createSearch({ logger, signal, onBusy }: SearchOptions): Search 
     if (signal.aborted) return;
     try {
       const tables = findTables(database, wanted).filter(({ table }) => names.has(table));
-      // No other writer waits for the pauses between batches, only the engine's own work on this thread.
-      if (tables.length > 0) await ensureSearchIndex(database, { tables, logger, signal, pauseMs: 1 });
+      // No other writer waits for the pauses between batches, only the engine's own work on this thread; each batch's end
+      // costs about a millisecond.
+      if (tables.length > 0)
+        await ensureSearchIndex(database, { tables, logger, signal, batchMs: 30, pauseMs: 1 });
     } catch (error) {
       // The stop closes the database under the builder, which goes on from there at the next start.
       if (!signal.aborted) logger.error({ err: error }, `search index: ${messageOf(error)}`);
