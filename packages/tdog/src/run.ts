@@ -184,12 +184,12 @@ async function work(engine: Engine, control: Control, meter: Meter): Promise<voi
   let asOf: number;
   try {
     const downloaded = await downloadLists(engine, tables);
-    if (downloaded) await joinAll(engine);
     control.phase = 'catching-up';
     asOf = engine.options.now();
-    await catchUp(engine);
+    // While the answer is on its way.
+    await Promise.all([catchUp(engine), downloaded ? joinAll(engine) : undefined]);
     const before = engine.api.requests;
-    await downloadRest(engine, tables);
+    await downloadRest(engine, tables, downloaded);
     if (!first && !downloaded) await readTails(engine);
     else if (engine.api.requests > before) {
       asOf = engine.options.now();

@@ -16,18 +16,18 @@ export type KeptBy = 'events' | 'listing';
 
 const EVENTS_TABLE = 'notification_events';
 
-/** Begun first: the longest list decides how long the download takes. */
-const USUALLY_LONG: ReadonlySet<string> = new Set([
-  'balance_transactions',
-  'charges',
-  'customers',
-  'invoiceitems',
-  'invoice_payments',
+/** Begun first, the one that is usually longest before the others: the longest list decides how long the download takes. */
+const USUALLY_LONG: readonly string[] = [
   'invoices',
+  'balance_transactions',
   'payment_intents',
-  'payment_methods',
+  'charges',
+  'invoice_payments',
+  'customers',
   'subscriptions',
-]);
+  'payment_methods',
+  'invoiceitems',
+];
 
 /** Tables that are walked, in the order of the catalogue: those without progress, or that failed before. */
 function pending(engine: Engine, tables: readonly string[]): readonly string[] {
@@ -65,7 +65,7 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
       await engine.commit(() => state.set('stamped_ts', timestampMs(engine.options.now())));
     }
   }
-  const first = [...todo].sort((a, b) => Number(USUALLY_LONG.has(b)) - Number(USUALLY_LONG.has(a)));
+  const first = [...USUALLY_LONG.filter((table) => todo.includes(table)), ...todo];
   const lists = new Map(first.map((table) => [table, plansOf(engine, table)] as const));
   await engine.commit(() => {
     for (const table of todo) {
@@ -116,6 +116,7 @@ async function downloadTable(engine: Engine, table: string, plans: readonly List
       walkList(engine, plan, {
         saved: saved[plan.key],
         bulk,
+        usuallyLong: USUALLY_LONG.includes(table),
         priority,
         // The end of the longest list is the end of the download: nothing that can be done before is left for after.
         onNearEnd: () => indexTables(engine, withChildren(engine, table)),
@@ -205,8 +206,14 @@ function parseSaved(text: string | null): Record<string, SavedWalk> {
 /**
  * What the lists do not show: the rest of long inline lists, lists of one parent, objects that are only referred to.
  * Then the tables that come with others are finished too.
+ *
+ * @param joined - {@link joinAll} has run after the lists; what is written since sees to its own joins
  */
-export async function downloadRest(engine: Engine, tables: readonly string[]): Promise<void> {
+export async function downloadRest(
+  engine: Engine,
+  tables: readonly string[],
+  joined: boolean,
+): Promise<void> {
   const { state } = engine;
   if (state.get('rest') === undefined) await planClocks(engine);
   if (state.get('rest') === undefined || state.get('rest') === 'clocks') {
@@ -231,7 +238,7 @@ export async function downloadRest(engine: Engine, tables: readonly string[]): P
   }
   if (state.get('rest') === 'hidden') {
     await workTodo(engine, 'fan-out');
-    await joinAll(engine);
+    if (!joined) await joinAll(engine);
     await engine.commit(() => state.set('rest', 'done'));
   } else await workTodo(engine, 'fan-out');
   for (const table of pending(engine, tables)) {

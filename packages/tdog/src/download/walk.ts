@@ -37,13 +37,13 @@ export interface WalkOptions {
   readonly bulk: boolean;
   /** Called once, when few pages are left: the time for what need not wait for the last one. */
   readonly onNearEnd: () => Promise<void>;
+  readonly usuallyLong: boolean;
   /** Base priority; among equals the list with the most left goes first. */
   readonly priority: number;
 }
 
-/** A list that has not begun lets those go first, for a moment, that have more to come than this. */
+/** What a list that has not begun is taken to have to come: this if it is usually long, and as much for each second that it waits. */
 const UNKNOWN_PAGES = 200;
-const UNKNOWN_MS = 1_000;
 /** Part of the pages that is behind when {@link WalkOptions.onNearEnd} is called, and the shortest list for which it is. */
 const NEAR_END = 0.93;
 const MIN_PAGES_NEAR_END = 50;
@@ -228,7 +228,8 @@ class Walk {
 
   #pagesToCome(): number {
     if (this.#started) return this.#windows.remaining();
-    return this.#engine.options.steady() - this.#begun > UNKNOWN_MS ? Infinity : UNKNOWN_PAGES;
+    const seconds = (this.#engine.options.steady() - this.#begun) / 1_000;
+    return UNKNOWN_PAGES * (seconds + (this.#options.usuallyLong ? 1 : 0));
   }
 
   #recover(window: Window): boolean {
