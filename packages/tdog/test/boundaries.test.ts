@@ -256,6 +256,44 @@ test('events shuffled, doubled and late: killed at any commit, the file goes on 
   expect(commits).toBeGreaterThan(5);
 });
 
+test.each([1, 2, 3, 4, 5])(
+  'events that come in pieces, by webhook and by poll, split and mixed in any way, end in what Stripe has (%i)',
+  async (seed) => {
+    await start();
+    const file = await downloaded();
+    const random = mulberry(seed);
+    // No proof that mends what was missed.
+    const sync = await kit.watch({ ...options, file, pollIntervalMs: 3_600_000, proofShare: 0 });
+    const { state } = kit.emulator;
+    const known = new Set(state.events().map((event) => event.id));
+    for (let round = 0; round < 4; round += 1) {
+      // Within seconds the order is proven or asked for, over hours it is told by the times.
+      live(random, 25, 'now', seed % 2 === 0 ? 1_000 : 600_000);
+      const fresh = state.events().filter((event) => !known.has(event.id));
+      for (const event of fresh) known.add(event.id);
+      // Each piece is a transaction of its own; what no webhook brings, a poll does, later.
+      for (const event of fresh) state.remove('event', event.id);
+      for (const event of [...fresh, ...fresh].sort(() => random() - 0.5)) {
+        if (random() < 0.6) sync.applyEvent(event as unknown as Parameters<typeof sync.applyEvent>[0]);
+        if (random() < 0.3) await new Promise((resolve) => setTimeout(resolve, random() * 10));
+      }
+      for (const event of fresh) state.put(event);
+      if (random() < 0.5) sync.poll();
+    }
+    // The last minutes are read again a minute later.
+    clock += 61_000;
+    await settled();
+    // The events, then what they let be read.
+    for (let poll = 0; poll < 2; poll += 1) {
+      const asked = sync.status().lastPollAt;
+      sync.poll();
+      await until(() => sync.status().lastPollAt !== asked);
+      clock += 1;
+    }
+    (await checkAgainstStripe())(file);
+  },
+);
+
 test('a comparison of everything that is killed at any commit goes on to what Stripe has', async () => {
   await start();
   const file = await downloaded();

@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, expect, test } from 'vitest';
 
 import { createSync, type StripeEvent } from '../src/index.ts';
@@ -204,6 +205,33 @@ test('an invoice with 250 lines has 250 lines', async () => {
   expect(
     query(kit.path(), 'SELECT count(*) AS n FROM invoice_line_items WHERE invoice = ?', invoice.id)[0]?.['n'],
   ).toBe(250);
+});
+
+test('the lines of an invoice that changes while they are read are read from the top again', async () => {
+  kit = await createKit({ source: { synthetic: 5 } });
+  const invoice = first('invoice');
+  const lines = invoice['lines'] as { data: Stripe[] };
+  const data = Array.from({ length: 150 }, (_, index) => ({ ...lines.data[0], id: `il_many_${index}` }));
+  const put = (): unknown =>
+    kit.emulator.state.put({ ...invoice, lines: { ...lines, data, has_more: false, total_count: 150 } });
+  put();
+  await kit.run();
+  const db = new DatabaseSync(kit.path());
+  const todo = db.prepare('INSERT INTO td_todo (list, id) VALUES (?, ?)');
+  for (const list of ['get:invoices', 'rest:invoices.lines']) todo.run(list, invoice.id);
+  db.close();
+  const asked = (): number => kit.emulator.state.requests().get('GET /v1/invoices/{invoice}/lines') ?? 0;
+  const before = asked();
+  // The invoice comes while its second page of lines is on the way: what the first one told is no longer sure.
+  const answers = { latencyMs: 300, paths: [`/v1/invoices/${invoice.id}`] };
+  kit.emulator.setFaults({ ...answers, times: 2 });
+  const running = kit.run();
+  await until(() => asked() > before);
+  kit.emulator.setFaults(answers);
+  data[20] = { ...(data[20] as Stripe), description: 'Changed meanwhile' };
+  put();
+  await running;
+  expect(row(kit.path(), 'invoice_line_items', 'il_many_20')?.['description']).toBe('Changed meanwhile');
 });
 
 test('a delete event of a type that nobody listed deletes and never inserts', async () => {
