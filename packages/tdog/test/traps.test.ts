@@ -211,7 +211,8 @@ test('the lines of an invoice that changes while they are read are read from the
   kit = await createKit({ source: { synthetic: 5 } });
   const invoice = first('invoice');
   const lines = invoice['lines'] as { data: Stripe[] };
-  const data = Array.from({ length: 150 }, (_, index) => ({ ...lines.data[0], id: `il_many_${index}` }));
+  const [line] = lines.data as [Stripe];
+  const data = Array.from({ length: 150 }, (_, index) => ({ ...line, id: `il_many_${index}` }));
   const put = (): unknown =>
     kit.emulator.state.put({ ...invoice, lines: { ...lines, data, has_more: false, total_count: 150 } });
   put();
@@ -228,7 +229,7 @@ test('the lines of an invoice that changes while they are read are read from the
   const running = kit.run();
   await until(() => asked() > before);
   kit.emulator.setFaults(answers);
-  data[20] = { ...(data[20] as Stripe), description: 'Changed meanwhile' };
+  data[20] = { ...line, id: 'il_many_20', description: 'Changed meanwhile' };
   put();
   await running;
   expect(row(kit.path(), 'invoice_line_items', 'il_many_20')?.['description']).toBe('Changed meanwhile');
