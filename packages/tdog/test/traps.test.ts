@@ -212,7 +212,7 @@ test('the lines of an invoice that changes while they are read are read from the
   const invoice = first('invoice');
   const lines = invoice['lines'] as { data: Stripe[] };
   const [line] = lines.data as [Stripe];
-  const data = Array.from({ length: 150 }, (_, index) => ({ ...line, id: `il_many_${index}` }));
+  const data: Stripe[] = Array.from({ length: 150 }, (_, n) => ({ ...line, id: `il_many_${n}` }));
   const put = (): unknown =>
     kit.emulator.state.put({ ...invoice, lines: { ...lines, data, has_more: false, total_count: 150 } });
   put();
