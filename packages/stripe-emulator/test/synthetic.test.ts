@@ -170,6 +170,39 @@ test('what an invoice that is being collected says, its subscription and custome
   }
 });
 
+test('some businesses are sent their invoices: paid in time, late, owed, or given up', () => {
+  const sent = all('invoice').filter((one) => one['collection_method'] === 'send_invoice');
+  const subscriptionOf = (invoice: StripeObject): StripeObject | undefined => {
+    const parent = invoice['parent'] as { subscription_details: { subscription: string } };
+    return emulator.state.get('subscription', parent.subscription_details.subscription);
+  };
+  const paidAt = (one: StripeObject): number =>
+    Number((one['status_transitions'] as StripeObject)['paid_at'] ?? Infinity);
+  const due = (one: StripeObject): number => Number(one['due_date']);
+  const billed = sent.filter((one) => Number(one['total']) > 0 && one['status'] !== 'draft');
+  expect(billed.some((one) => paidAt(one) < due(one))).toBe(true);
+  expect(billed.some((one) => paidAt(one) > due(one) && one['status'] === 'paid')).toBe(true);
+  expect(billed.some((one) => one['status'] === 'uncollectible')).toBe(true);
+  const overdue = billed.filter((one) => one['status'] === 'open' && due(one) < at);
+  expect(overdue.length).toBeGreaterThan(0);
+  for (const invoice of sent) {
+    expect(invoice).toMatchObject({ attempt_count: 0, next_payment_attempt: null });
+    expect(subscriptionOf(invoice)).toMatchObject({
+      collection_method: 'send_invoice',
+      days_until_due: (due(billed[0] as StripeObject) - finalizedAt(billed[0] as StripeObject)) / 86_400,
+    });
+  }
+  for (const invoice of overdue) {
+    expect(['past_due', 'canceled']).toContain(subscriptionOf(invoice)?.['status']);
+    expect(Number(invoice['amount_remaining'])).toBe(Number(invoice['total']));
+  }
+  for (const one of all('invoice'))
+    if (one['collection_method'] !== 'send_invoice') expect(one['due_date']).toBeNull();
+});
+
+const finalizedAt = (invoice: StripeObject): number =>
+  Number((invoice['status_transitions'] as StripeObject)['finalized_at']);
+
 test('a company that grows, with all that happens to one', () => {
   const customers = all('customer');
   const year = (n: number): number =>

@@ -116,6 +116,10 @@ function invoiceEvents(one: F.InvoiceFact, tell: Tell): void {
   const about = (at: number | null | undefined, type: string): void => tell(at, type, 'invoice', one);
   about(one.created, 'invoice.created');
   about(one.finalizedAt, 'invoice.finalized');
+  if (one.dueAt !== null && one.total > 0) {
+    about(one.finalizedAt, 'invoice.sent');
+    if (one.paidAt === null || one.paidAt > one.dueAt) about(one.dueAt, 'invoice.overdue');
+  }
   for (const [before, at] of one.attempts.entries()) {
     if (one.paidAt === null || at + 1 < one.paidAt) {
       about(at + 1, 'invoice.payment_failed');

@@ -25,6 +25,8 @@ export interface DiscountFact extends Fact {
 export interface SubscriptionFact extends Fact {
   readonly anchor: number;
   readonly trialEnd: number | null;
+  /** Days that its invoices may be paid in; undefined = the card is charged. */
+  readonly daysUntilDue: number | undefined;
   readonly phases: PhaseFact[];
   readonly periods: { readonly start: number; readonly end: number }[];
   readonly pastDue: { readonly from: number; readonly to: number }[];
@@ -59,6 +61,8 @@ export interface InvoiceFact extends Fact {
   readonly tax: number;
   readonly total: number;
   readonly finalizedAt: number;
+  /** Until when it is to be paid, where it is sent rather than charged. */
+  readonly dueAt: number | null;
   paidAt: number | null;
   uncollectibleAt: number | null;
   readonly attempts: number[];

@@ -60,6 +60,11 @@ const declines: readonly (readonly [Decline, number])[] = [
 
 const retryDays = [3, 5, 7];
 
+/** Part of the businesses that are sent their invoices, how long those have to pay, and how long after that one is given up. */
+const SENT_SHARE = 0.15;
+const DAYS_UNTIL_DUE = 14;
+const DAYS_OVERDUE = 13;
+
 /** Draws the history of one customer; the same seed and owner draw the same. */
 export function drawHistory(setting: Setting, owner: number): History {
   return new Draw(setting, owner).run();
@@ -72,6 +77,7 @@ class Draw {
   readonly #signup: number;
   readonly #lists: Record<string, Fact[]> = {};
   readonly #person: ReturnType<typeof personOf>;
+  readonly #isSent: boolean;
 
   constructor(setting: Setting, owner: number) {
     this.#setting = setting;
@@ -79,6 +85,8 @@ class Draw {
     this.#random = seeded(mix(setting.seed, owner, 99));
     this.#signup = signupOf(setting, owner);
     this.#person = personOf(this.#random, setting.company, this.#signup);
+    // Drawn by itself: who is sent invoices changes nothing for the others.
+    this.#isSent = this.#person.business && seeded(mix(setting.seed, owner, 98))() < SENT_SHARE;
   }
 
   run(): History {
@@ -160,6 +168,7 @@ class Draw {
       ordinal: 0,
       anchor: trialEnd ?? created,
       trialEnd,
+      daysUntilDue: this.#isSent ? DAYS_UNTIL_DUE : undefined,
       phases: [{ ...phase, from: created }],
       periods: [],
       pastDue: [],
@@ -321,6 +330,7 @@ class Draw {
       ? net - Math.round(net / (1 + percentage / 100))
       : Math.round((net * percentage) / 100);
     const first = reason === 'subscription_create';
+    const finalizedAt = first ? start : start + 3600;
     const invoice: InvoiceFact = {
       created: start,
       ordinal: 0,
@@ -334,7 +344,8 @@ class Draw {
       discount,
       tax,
       total: inclusive ? net : net + tax,
-      finalizedAt: first ? start : start + 3600,
+      finalizedAt,
+      dueAt: subscription.daysUntilDue === undefined ? null : finalizedAt + subscription.daysUntilDue * day,
       paidAt: null,
       uncollectibleAt: null,
       attempts: [],
@@ -373,6 +384,7 @@ class Draw {
       ordinal: 0,
       invoice,
     });
+    if (invoice.dueAt !== null) return this.#settle(invoice, intent, subscription, invoice.dueAt);
     const failures =
       invoice.reason === 'subscription_create' ? 0 : this.#random() < 0.06 ? this.#failures() : 0;
     let at = invoice.finalizedAt;
@@ -401,6 +413,34 @@ class Draw {
     this.#endSubscription(subscription, over, over, 'payment_failed');
     invoice.uncollectibleAt = over;
     return false;
+  }
+
+  /** A sent invoice is paid when the customer gets round to it: mostly in time, some late, a few not at all. */
+  #settle(invoice: InvoiceFact, intent: IntentFact, subscription: SubscriptionFact, due: number): boolean {
+    const { end } = this.#setting;
+    const owes = subscription.pastDue.at(-1)?.to === Infinity;
+    const chance = this.#random();
+    const days = this.#random();
+    const paid =
+      owes || chance >= 0.95
+        ? Infinity
+        : chance < 0.72
+          ? due - Math.ceil(days * (DAYS_UNTIL_DUE - 1) * day)
+          : due + Math.ceil(days * (DAYS_OVERDUE - 1) * day);
+    const givenUp = !owes && chance >= 0.98 ? due + DAYS_OVERDUE * day : Infinity;
+    const over = Math.min(paid, givenUp);
+    if (due < over && due < end && !owes)
+      subscription.pastDue.push({ from: due, to: over < end ? over : Infinity });
+    if (paid < end) {
+      this.#succeed(intent, paid);
+      invoice.paidAt = paid;
+    } else if (givenUp < end) {
+      this.#endSubscription(subscription, givenUp, givenUp, 'payment_failed');
+      invoice.uncollectibleAt = givenUp;
+      return false;
+    }
+    // One who owes is sent the next ones all the same.
+    return true;
   }
 
   #failures(): number {

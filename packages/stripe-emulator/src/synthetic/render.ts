@@ -282,9 +282,11 @@ export class Renderer {
         feedback_option: null,
         reason: asked ? fact.reason : null,
       },
+      collection_method: fact.daysUntilDue === undefined ? 'charge_automatically' : 'send_invoice',
       created: fact.created,
       currency: h.currency,
       customer: this.#first('customer', h),
+      days_until_due: fact.daysUntilDue ?? null,
       default_payment_method: this.#first('payment_method', h),
       default_tax_rates: h.taxRate && h.exempt !== 'reverse' ? [h.taxRate] : [],
       discounts: discounted && fact.discount ? [this.#id('discount', h, fact.discount)] : [],
@@ -360,6 +362,7 @@ export class Renderer {
 
   #invoice(h: F.History, fact: F.InvoiceFact, at: number, id: string): StripeObject {
     const finalized = fact.finalizedAt <= at;
+    const sent = fact.dueAt !== null;
     const paid = fact.paidAt !== null && fact.paidAt <= at;
     const uncollectible = !paid && fact.uncollectibleAt !== null && fact.uncollectibleAt <= at;
     const tries = fact.attempts.filter((one) => one <= at);
@@ -378,10 +381,11 @@ export class Renderer {
       amount_paid_off_stripe: 0,
       amount_remaining: paid ? 0 : fact.total,
       attempt_count: tries.length,
-      attempted: tries.length > 0 || (finalized && fact.total === 0),
+      attempted: tries.length > 0 || (finalized && fact.total === 0) || (sent && paid),
       auto_advance: status === 'draft' || status === 'open',
       automatically_finalizes_at: finalized ? null : fact.finalizedAt,
       billing_reason: fact.reason,
+      collection_method: sent ? 'send_invoice' : 'charge_automatically',
       created: fact.created,
       currency: h.currency,
       customer: this.#first('customer', h),
@@ -394,13 +398,14 @@ export class Renderer {
         h.taxIdValue === undefined ? [] : [{ type: h.country.taxId?.[0], value: h.taxIdValue }],
       default_tax_rates: h.taxRate && !exempt ? [h.taxRate] : [],
       discounts,
+      due_date: finalized ? fact.dueAt : null,
       effective_at: finalized ? fact.finalizedAt : null,
       ending_balance: finalized ? 0 : null,
       hosted_invoice_url: finalized ? url : null,
       invoice_pdf: finalized ? `${url}/pdf` : null,
       livemode,
       next_payment_attempt:
-        status === 'draft'
+        status === 'draft' && !sent
           ? fact.finalizedAt
           : status === 'open' && retry !== undefined && lastTry !== undefined
             ? lastTry + retry * day
