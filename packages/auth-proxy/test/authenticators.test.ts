@@ -308,6 +308,19 @@ describe('shareLink', () => {
     expect([ended.status, ended.headers['tabledog-auth-error']]).toEqual([401, 'This link has ended']);
   });
 
+  test('an expired link is no longer listed, and however often it is opened, it is no guess', async () => {
+    let clock = Date.now();
+    const { links, get } = await openLinkDoor({ now: () => clock });
+    const made = await links.create({ path: '/stripe', expiresAt: clock + DAY });
+    clock += DAYS_30;
+    await links.create({ path: '/stripe/invoices', expiresAt: clock + DAY });
+    expect(links.list().map(({ path }) => path)).toEqual(['/stripe/invoices']);
+    for (let n = 0; n < 12; n += 1) {
+      const ended = await get(made.url);
+      expect([ended.status, ended.headers['tabledog-auth-error']]).toEqual([401, 'This link has ended']);
+    }
+  });
+
   test('is revoked at once and for good, also over a restart', async () => {
     const stateDir = tempDir();
     const first = await openLinkDoor({ stateDir });

@@ -194,6 +194,33 @@ describe.skipIf(DATASETTE === undefined || CHROMIUM === undefined)('in Chromium'
     expect(owner.faults.concat(stranger.faults)).toEqual([]);
   }, 180_000);
 
+  test('a link that has expired shows nothing but that it has, and where to sign in', async () => {
+    let clock = Date.now();
+    const upstream = await startDatasette(DATASETTE ?? '', sampleDatabase());
+    const links = shareLink({ stateDir: tempDir(), now: () => clock });
+    const { url } = await openDoor({
+      upstream,
+      authenticators: [staticCredentials([{ password: TOKEN }]), links],
+    });
+    const { path, url: link } = await links.create({
+      path: '/stripe/customers?country=FR',
+      expiresAt: clock + 86_400_000,
+    });
+    const { page, faults } = await newPage();
+    expect((await page.goto(url + link))?.status()).toBe(200);
+    await page.getByText('Customer 1', { exact: true }).waitFor();
+    clock += 86_400_001;
+    expect((await page.reload())?.status()).toBe(401);
+    await page.getByText('This link has ended').waitFor();
+    expect(await page.content()).not.toContain('Customer 2');
+    // Who may see the page anyway signs in and is there.
+    await page.getByLabel('Token').fill(TOKEN);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.waitForURL((at) => at.href.startsWith(url + path));
+    await page.getByText('Customer 1', { exact: true }).waitFor();
+    expect(faults).toEqual([]);
+  }, 180_000);
+
   test('the policy of content fits the plug-ins: a Vega chart, GraphiQL, search', async () => {
     const metadata = join(tempDir(), 'metadata.json');
     const chart = {

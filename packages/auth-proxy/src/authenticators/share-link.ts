@@ -55,6 +55,9 @@ export interface ShareLinkAuthenticator extends Authenticator {
 
 const MAX_AHEAD_MS = 366 * 86_400_000;
 const MAX_LINKS = 10_000;
+/** So long a link that has expired is remembered: whoever opens it is told so, and has not guessed. */
+const REMEMBERED_MS = 90 * 86_400_000;
+const UNKNOWN: AuthResult = { outcome: 'unknown', reason: 'This link has ended, or was not made here' };
 // Leafing through and sorting the linked rows; nothing that could widen what is shown (`_where` runs SQL).
 const FREE_PARAMETERS = new Set(['_next', '_size']);
 const SORTING = new Set(['_sort', '_sort_desc']);
@@ -92,9 +95,10 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
     if (file.flush()) return;
     throw new AuthProxyError('AUTH_PROXY_STATE_UNREADABLE', `Cannot write share-links.json in ${stateDir}.`);
   };
-  const forgetExpired = (): void => {
-    for (const [id, link] of links) if (link.expiresAt <= now()) links.delete(id);
+  const forgetOld = (): void => {
+    for (const [id, link] of links) if (link.expiresAt + REMEMBERED_MS <= now()) links.delete(id);
   };
+  const unexpired = (): ShareLink[] => [...links.values()].filter((link) => link.expiresAt > now());
   const granted = (link: ShareLink): AuthResult => ({
     outcome: 'granted',
     identity: { by: 'share-link', label: `link ${link.id}`, fingerprint: link.id, restricted: true },
@@ -111,7 +115,7 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
       const expected = Buffer.from(sign(link ?? { id, path: '/', expiresAt: 0, createdAt: 0 }));
       const presented = Buffer.from(signature);
       const same = presented.length === expected.length && timingSafeEqual(presented, expected);
-      if (link === undefined || !same) return { outcome: 'unknown' };
+      if (link === undefined || !same) return UNKNOWN;
       if (!alive(link)) return refused(401, 'This link has ended');
       return opens(link, attempt, assets) ? granted(link) : refused(401, 'This link opens another page');
     },
@@ -127,8 +131,9 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
         throw invalid(`The path must not hold ${LINK_PARAMETER} already.`);
       if (!(expiresAt > now())) throw invalid('The link would have ended already.');
       if (expiresAt - now() > MAX_AHEAD_MS) throw invalid('A link may be good for 366 days at most.');
-      forgetExpired();
-      if (links.size >= MAX_LINKS) throw invalid(`There are ${MAX_LINKS} links already; revoke some.`);
+      forgetOld();
+      if (unexpired().length >= MAX_LINKS)
+        throw invalid(`There are ${MAX_LINKS} links already; revoke some.`);
       const link: ShareLink = {
         id: randomToken(9),
         path: target.path + target.search,
@@ -148,10 +153,7 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
       keep();
       return true;
     },
-    list: () => {
-      forgetExpired();
-      return [...links.values()].sort((a, b) => b.createdAt - a.createdAt);
-    },
+    list: () => unexpired().sort((a, b) => b.createdAt - a.createdAt),
     close: async () => file.close(),
   };
 }
