@@ -155,7 +155,7 @@ test('a list that cannot be cut waits until its reads are saved up; one that nev
 });
 
 test('a balance transaction becomes available without any event', async () => {
-  kit = await createKit({ source: { synthetic: 8 }, now });
+  kit = await createKit({ source: { synthetic: 12 }, now });
   // Not among the newest, which are read again anyway.
   expect(all('balance_transaction').length).toBeGreaterThan(110);
   const one = all('balance_transaction').at(-1) as Stripe;

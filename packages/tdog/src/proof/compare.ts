@@ -50,7 +50,7 @@ export const STRETCHES_AT_ONCE = 8;
 /** Stored rows of one stretch: 50 pages, so that what the pages at its ends waste does not count. */
 const STRETCH_ROWS = 5_000;
 /** Above every time that is stored. */
-const END_OF_TIME = '9999';
+export const END_OF_TIME = '9999';
 
 /** How often a list is read from the top because the object at its cursor is gone. */
 const MAX_RESTARTS = 5;

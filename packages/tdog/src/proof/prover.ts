@@ -5,7 +5,7 @@ import type { TableModel } from '../model/table-model.ts';
 import { timestamp } from '../model/values.ts';
 import { q } from '../sqlite/schema.ts';
 import { ApiProblem } from '../stripe/problem.ts';
-import { compareTable, createdColumn, type Range } from './compare.ts';
+import { compareTable, createdColumn, END_OF_TIME, type Range } from './compare.ts';
 import { writeProof } from './reconcile.ts';
 
 /** The background pass: one window at a time, as the allowance permits. */
@@ -169,21 +169,32 @@ function noteProven(engine: Engine, planned: readonly Planned[]): void {
  * the file has nothing, Stripe may have something.
  */
 function windowsOf(engine: Engine, table: TableModel, created: string, maxRows: number): Work[] {
-  const count = (length: number, where: string, ...values: string[]): readonly Counted[] =>
-    engine.store.db
-      .prepare(
-        `SELECT substr(${q(created)}, 1, ${length}) AS w, count(*) AS n FROM ${q(table.name)} WHERE ${where} GROUP BY 1 ORDER BY 1`,
-      )
-      .all(...values)
-      .map((row) => ({ window: String(row['w']), rows: Number(row['n']) }));
+  const { db } = engine.store;
+  const next = db.prepare(
+    `SELECT min(${q(created)}) AS t FROM ${q(table.name)} WHERE ${q(created)} >= ? AND ${q(created)} < ?`,
+  );
+  const rows = db.prepare(
+    `SELECT count(*) AS n FROM ${q(table.name)} WHERE ${q(created)} >= ? AND ${q(created)} < ?`,
+  );
+  // From one to the next by the index: grouping would sort the table.
+  const count = (length: number, gte: string, lt: string): readonly Counted[] => {
+    const found: Counted[] = [];
+    for (let from = gte; ;) {
+      const first = next.get(from, lt)?.['t'];
+      if (typeof first !== 'string') return found;
+      const window = first.slice(0, length);
+      const end = timestamp(rangeOf(window).lt);
+      found.push({ window, rows: Number(rows.get(first, end)?.['n']) });
+      from = end;
+    }
+  };
   const cut = (part: Counted, level: number): readonly Counted[] => {
     const finer = LENGTHS[level + 1];
     if (part.rows <= maxRows || finer === undefined) return [part];
     const { gte, lt } = rangeOf(part.window);
-    const where = `${q(created)} >= ? AND ${q(created)} < ?`;
-    return count(finer, where, timestamp(gte), timestamp(lt)).flatMap((one) => cut(one, level + 1));
+    return count(finer, timestamp(gte), timestamp(lt)).flatMap((one) => cut(one, level + 1));
   };
-  const parts = count(LENGTHS[0], `${q(created)} IS NOT NULL`).flatMap((month) => cut(month, 0));
+  const parts = count(LENGTHS[0], '', END_OF_TIME).flatMap((month) => cut(month, 0));
   if (parts.length === 0) return [{ table, window: 'all', range: {}, pages: 1 }];
   return parts.map(({ window, rows }, index) => {
     const next = parts[index + 1];
