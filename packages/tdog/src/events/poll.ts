@@ -3,7 +3,7 @@ import type { StripeEvent } from '../options.ts';
 import { timestamp } from '../model/values.ts';
 import { ApiProblem } from '../stripe/problem.ts';
 import { applyEvents } from './apply.ts';
-import { isEvent } from './store-events.ts';
+import { isEvent, isStored } from './store-events.ts';
 
 /** Events may turn up in the list after newer ones: this much is read again. */
 const OVERLAP_SECONDS = 300;
@@ -132,17 +132,19 @@ export async function readOverlap(engine: Engine): Promise<number> {
   const horizon = Number(engine.state.get('horizon') ?? '0');
   if (horizon === 0 || engine.state.get('events') === 'forbidden') return 0;
   const late: StripeEvent[] = [];
+  let newest: StripeEvent | undefined;
   let cursor: string | undefined;
   for (;;) {
     const page = await list(
       engine,
       `created[gte]=${horizon - OVERLAP_SECONDS}${cursor === undefined ? '' : `&starting_after=${encodeURIComponent(cursor)}`}`,
     );
-    late.push(...page.events);
+    newest ??= page.events[0];
+    // The minutes of a busy account are too much to be held.
+    late.push(...page.events.filter((event) => !isStored(engine, event.id)));
     cursor = page.events.at(-1)?.id;
     if (!page.more || cursor === undefined) break;
   }
-  const newest = late[0];
   const knownBefore = engine.state.get('cursor');
   return applyEvents(engine, late.toReversed(), {
     horizon,
