@@ -261,6 +261,12 @@ describe('events', () => {
     });
     const shown = (): unknown[] => items.map((id) => row(kit.path(), 'invoiceitems', id)?.['invoice']);
     await until(() => shown().every((id) => id === invoice));
+    // A draft that is deleted: whether its items wait again is asked for.
+    const [kept] = kit.emulator.state.all('invoiceitem').filter((item) => item.id === items[3]);
+    kit.emulator.state.put({ ...(kept as { id: string; object: string }), invoice: null });
+    const draft = kit.emulator.state.get('invoice', invoice) as { id: string; object: string };
+    kit.emulator.state.emit('invoice.deleted', draft);
+    await until(() => row(kit.path(), 'invoiceitems', items[3] ?? '')?.['invoice'] === null);
   });
 
   test('a webhook is applied at once, without a read, and the poll does not apply it again', async () => {

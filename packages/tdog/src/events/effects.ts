@@ -33,6 +33,8 @@ export function applyEffects(engine: Engine, event: StripeEvent, fetched: boolea
   const customer = idOf(object['customer']);
   if (OF_CUSTOMER.test(event.type) && customer !== undefined) todo.add('get:customers', customer);
   if (event.type === 'customer.deleted' && id !== undefined) customerGone(engine, id);
+  if (event.type === 'invoice.deleted' && id !== undefined)
+    readAgain(engine, ['invoiceitems'], 'invoice', id);
   if (
     event.type === 'customer.updated' &&
     id !== undefined &&
@@ -79,12 +81,17 @@ function discountEffect(engine: Engine, event: StripeEvent): void {
   }
 }
 
-/** With a customer go its tax ids and its cash balance, and its payment methods are detached: partly without an event. They are read again. */
+/** With a customer go its tax ids and its cash balance, and its payment methods are detached: partly without an event. */
 function customerGone(engine: Engine, customer: string): void {
+  readAgain(engine, ['tax_ids', 'cash_balances', 'payment_methods'], 'customer', customer);
+}
+
+/** Notes the rows that refer to what is gone: Stripe may have taken them away with it, or not. */
+function readAgain(engine: Engine, tables: readonly string[], column: string, id: string): void {
   const { store, state } = engine;
-  for (const table of ['tax_ids', 'cash_balances', 'payment_methods']) {
+  for (const table of tables) {
     if (!store.model.tables.has(table)) continue;
-    const rows = store.db.prepare(`SELECT id FROM ${q(table)} WHERE customer = ?`).all(customer);
+    const rows = store.db.prepare(`SELECT id FROM ${q(table)} WHERE ${q(column)} = ?`).all(id);
     for (const row of rows) state.todo().add(`get:${table}`, String(row['id']));
   }
 }
