@@ -173,12 +173,7 @@ export async function retrieve(
       object = await engine.api.get(path + expandQuery(table), get);
     } catch (error) {
       const expanding = expandQuery(table) !== '';
-      if (!(
-        expanding &&
-        error instanceof ApiProblem &&
-        (error.kind === 'forbidden' || error.kind === 'rejected')
-      ))
-        throw error;
+      if (!expanding || !(error instanceof ApiProblem) || !error.mayBeExpansion) throw error;
       object = await engine.api.get(path, get);
     }
     return isStub(object) ? undefined : object;
@@ -294,9 +289,7 @@ async function workList(engine: Engine, list: FanOut, item: TodoItem, purpose: P
           ? { data: [await engine.api.get(path, get)], has_more: false }
           : await engine.api.list(path, get);
     } catch (error) {
-      const refused =
-        error instanceof ApiProblem && (error.kind === 'forbidden' || error.kind === 'rejected');
-      if (refused && expand.length > 0) {
+      if (expand.length > 0 && error instanceof ApiProblem && error.mayBeExpansion) {
         expand = [];
         continue;
       }

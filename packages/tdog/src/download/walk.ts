@@ -209,7 +209,7 @@ class Walk {
         return await api.list(path, get);
       } catch (error) {
         if (!(error instanceof ApiProblem)) throw error;
-        if ((error.kind === 'forbidden' || error.kind === 'rejected') && expanding) {
+        if (error.mayBeExpansion && expanding) {
           this.#expand = false;
           this.#engine.logger.warn(
             { table: this.#plan.table },

@@ -183,7 +183,7 @@ async function walkRange(
         : await engine.api.list(path, get);
     } catch (error) {
       if (!(error instanceof ApiProblem)) throw error;
-      if (expand && (error.kind === 'forbidden' || error.kind === 'rejected')) {
+      if (expand && error.mayBeExpansion) {
         expand = false;
         continue;
       }

@@ -34,6 +34,11 @@ export class ApiProblem extends Error {
   /** Account named in the answer's headers. */
   readonly account: string | undefined;
 
+  /** Perhaps it is only what was to be expanded that the key may not read, or the object has not: without it the request may pass. */
+  get mayBeExpansion(): boolean {
+    return this.kind === 'forbidden' || this.kind === 'rejected';
+  }
+
   /** What td_progress says of a table that cannot be read for it. */
   get whyUnreadable(): string {
     return this.kind === 'forbidden'
