@@ -95,10 +95,9 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
     if (file.flush()) return;
     throw new AuthProxyError('AUTH_PROXY_STATE_UNREADABLE', `Cannot write share-links.json in ${stateDir}.`);
   };
-  const forgetOld = (): void => {
-    for (const [id, link] of links) if (link.expiresAt + REMEMBERED_MS <= now()) links.delete(id);
+  const forgetExpired = (before: number): void => {
+    for (const [id, link] of links) if (link.expiresAt <= before) links.delete(id);
   };
-  const unexpired = (): ShareLink[] => [...links.values()].filter((link) => link.expiresAt > now());
   const granted = (link: ShareLink): AuthResult => ({
     outcome: 'granted',
     identity: { by: 'share-link', label: `link ${link.id}`, fingerprint: link.id, restricted: true },
@@ -131,9 +130,10 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
         throw invalid(`The path must not hold ${LINK_PARAMETER} already.`);
       if (!(expiresAt > now())) throw invalid('The link would have ended already.');
       if (expiresAt - now() > MAX_AHEAD_MS) throw invalid('A link may be good for 366 days at most.');
-      forgetOld();
-      if (unexpired().length >= MAX_LINKS)
-        throw invalid(`There are ${MAX_LINKS} links already; revoke some.`);
+      forgetExpired(now() - REMEMBERED_MS);
+      // What is kept stays bounded: those that are only remembered make room.
+      if (links.size >= MAX_LINKS) forgetExpired(now());
+      if (links.size >= MAX_LINKS) throw invalid(`There are ${MAX_LINKS} links already; revoke some.`);
       const link: ShareLink = {
         id: randomToken(9),
         path: target.path + target.search,
@@ -153,7 +153,8 @@ export function shareLink(options: ShareLinkOptions): ShareLinkAuthenticator {
       keep();
       return true;
     },
-    list: () => unexpired().sort((a, b) => b.createdAt - a.createdAt),
+    list: () =>
+      [...links.values()].filter((link) => link.expiresAt > now()).sort((a, b) => b.createdAt - a.createdAt),
     close: async () => file.close(),
   };
 }

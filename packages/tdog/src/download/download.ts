@@ -65,8 +65,8 @@ export async function downloadLists(engine: Engine, tables: readonly string[]): 
       await engine.commit(() => state.set('stamped_ts', timestampMs(engine.options.now())));
     }
   }
-  const first = [...USUALLY_LONG.filter((table) => todo.includes(table)), ...todo];
-  const lists = new Map(first.map((table) => [table, plansOf(engine, table)] as const));
+  const ordered = new Set([...USUALLY_LONG.filter((table) => todo.includes(table)), ...todo]);
+  const lists = new Map([...ordered].map((table) => [table, plansOf(engine, table)] as const));
   await engine.commit(() => {
     for (const table of todo) {
       const row = state.progress(table);

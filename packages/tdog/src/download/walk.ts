@@ -37,6 +37,7 @@ export interface WalkOptions {
   readonly bulk: boolean;
   /** Called once, when few pages are left: the time for what need not wait for the last one. */
   readonly onNearEnd: () => Promise<void>;
+  /** Begun before lists of which nothing is known either. */
   readonly usuallyLong: boolean;
   /** Base priority; among equals the list with the most left goes first. */
   readonly priority: number;

@@ -1,7 +1,7 @@
 import type { Engine } from '../engine.ts';
 import { childTable, emptyFlat, flatten, type Flat, type Write } from '../model/flatten.ts';
 import type { TableModel } from '../model/table-model.ts';
-import { at, idOf, isObject, type StripeObject } from '../model/values.ts';
+import { isObject, type StripeObject } from '../model/values.ts';
 import type { WriteOptions } from '../sqlite/store.ts';
 
 /** Flattens the objects of a page of one table (or, for a list of several kinds, of these tables). */
@@ -35,20 +35,17 @@ export function writeFlat(engine: Engine, flat: Flat, options: WriteOptions = {}
 function noteTakenUp(engine: Engine, writes: readonly Write[]): void {
   const { store, state } = engine;
   if (!store.model.tables.has('invoiceitems')) return;
+  const lines = store.model.tables.get('invoice_line_items');
+  const column = lines?.columns.find(({ name }) => name === 'invoice_item');
+  if (column === undefined) return;
   for (const { table, object, parent } of writes) {
-    if (table.name !== 'invoice_line_items') continue;
-    const item = ITEM_PATHS.map((path) => idOf(at(object, path))).find((id) => id !== undefined);
-    if (item === undefined || parent === undefined) continue;
+    if (table !== lines || parent === undefined) continue;
+    const item = column.read(object, parent);
+    if (typeof item !== 'string') continue;
     const elsewhere = store.db.prepare('SELECT 1 FROM invoiceitems WHERE id = ? AND invoice IS NOT ?');
     if (elsewhere.get(item, parent) !== undefined) state.todo().add('get:invoiceitems', item);
   }
 }
-
-const ITEM_PATHS: readonly (readonly string[])[] = [
-  ['parent', 'invoice_item_details', 'invoice_item'],
-  ['parent', 'subscription_item_details', 'invoice_item'],
-  ['invoice_item'],
-];
 
 /** Flattens one object of a known table. */
 export function flattenOne(engine: Engine, table: TableModel, object: StripeObject, expanded = false): Flat {

@@ -170,21 +170,21 @@ function noteProven(engine: Engine, planned: readonly Planned[]): void {
  */
 function windowsOf(engine: Engine, table: TableModel, created: string, maxRows: number): Work[] {
   const { db } = engine.store;
-  const next = db.prepare(
+  const firstIn = db.prepare(
     `SELECT min(${q(created)}) AS t FROM ${q(table.name)} WHERE ${q(created)} >= ? AND ${q(created)} < ?`,
   );
-  const rows = db.prepare(
+  const countIn = db.prepare(
     `SELECT count(*) AS n FROM ${q(table.name)} WHERE ${q(created)} >= ? AND ${q(created)} < ?`,
   );
   // From one to the next by the index: grouping would sort the table.
   const count = (length: number, gte: string, lt: string): readonly Counted[] => {
     const found: Counted[] = [];
     for (let from = gte; ;) {
-      const first = next.get(from, lt)?.['t'];
+      const first = firstIn.get(from, lt)?.['t'];
       if (typeof first !== 'string') return found;
       const window = first.slice(0, length);
       const end = timestamp(rangeOf(window).lt);
-      found.push({ window, rows: Number(rows.get(first, end)?.['n']) });
+      found.push({ window, rows: Number(countIn.get(first, end)?.['n']) });
       from = end;
     }
   };
