@@ -15,7 +15,8 @@ export const HELP = `datasette-auth-proxy: an authenticating reverse proxy for D
 
   datasette-auth-proxy --upstream http://127.0.0.1:8001 --htpasswd ./users
 
-  --upstream ADDRESS        http://host:port or unix:/path.sock (required)
+  --upstream ADDRESS        http://host:port or unix:/path.sock (required; repeated for
+                            processes that serve the same site)
   --listen ADDRESS          host:port or unix:/path.sock (127.0.0.1:3000)
 
 Who gets in (at least one)
@@ -99,7 +100,7 @@ function parse(args: readonly string[]) {
       strict: true,
       allowPositionals: false,
       options: {
-        upstream: { type: 'string' },
+        upstream: { type: 'string', multiple: true },
         listen: { type: 'string' },
         htpasswd: { type: 'string' },
         'token-file': { type: 'string' },

@@ -7,7 +7,7 @@ import type { Cache } from './cache.ts';
 import { sendReply, sendReplyToSocket } from './http/reply.ts';
 import { upstreamHeaders } from './http/request-headers.ts';
 import { cleanResponseHeaders } from './http/response-headers.ts';
-import { createUpstream } from './http/upstream.ts';
+import { createUpstreams } from './http/upstreams.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { Visit } from './visit.ts';
 
@@ -67,7 +67,7 @@ export function createExchange(parts: {
     if ('writeHead' in target) sendReply(req, target, reply);
     else sendReplyToSocket(target, reply);
   };
-  const upstream = createUpstream(options.upstream, options.timeouts.upstreamMs, {
+  const upstream = createUpstreams(options.upstream, options.timeouts.upstreamMs, options.balanced, {
     onResponse,
     onFailure,
     onWebsocket: (req, upstreamSocket) => {

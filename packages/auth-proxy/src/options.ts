@@ -52,8 +52,17 @@ export interface Timeouts {
 
 /** Options of {@link createAuthProxy}. */
 export interface AuthProxyOptions {
-  /** Where requests go: `http://host:port` or `unix:/path/to.sock`. */
-  readonly upstream: string;
+  /**
+   * Where requests go: `http://host:port` or `unix:/path/to.sock`. Several addresses are processes that serve the same site:
+   * a request goes to the one that is working on the fewest, and one that cannot be connected to is passed over.
+   */
+  readonly upstream: string | readonly string[];
+  /**
+   * Of several upstreams: whether the request for this path and query may go to any of them; the others go to the first, which
+   * then keeps alone what it takes long to work out.
+   * @defaultValue all may
+   */
+  readonly balanced?: (target: string) => boolean;
   /** Who gets in, asked in order. An empty list needs `allowAnyone`. */
   readonly authenticators: readonly Authenticator[];
   /** Switches authentication off: everybody is let in. @defaultValue false */
@@ -159,8 +168,9 @@ export interface AuthProxy {
 
 /** Options with every default filled in. */
 export interface ResolvedOptions extends Required<
-  Omit<AuthProxyOptions, 'notice' | 'stateDir' | 'cache' | 'signal' | 'guessLimits' | 'timeouts'>
+  Omit<AuthProxyOptions, 'upstream' | 'notice' | 'stateDir' | 'cache' | 'signal' | 'guessLimits' | 'timeouts'>
 > {
+  readonly upstream: readonly string[];
   readonly notice: string | undefined;
   readonly stateDir: string | undefined;
   readonly signal: AbortSignal | undefined;
@@ -178,7 +188,8 @@ const DAY_MS = 86_400_000;
  */
 export function resolveOptions(options: AuthProxyOptions): ResolvedOptions {
   const resolved: ResolvedOptions = {
-    upstream: options.upstream,
+    upstream: [options.upstream].flat(),
+    balanced: options.balanced ?? (() => true),
     authenticators: [...options.authenticators],
     allowAnyone: options.allowAnyone ?? false,
     trustedProxies: [...(options.trustedProxies ?? [])],
@@ -210,10 +221,14 @@ export function resolveOptions(options: AuthProxyOptions): ResolvedOptions {
 function faultsOf(options: ResolvedOptions): string[] {
   const faults: string[] = [];
   const names = options.authenticators.map(({ name }) => name);
-  if (!isUpstream(options.upstream)) {
-    faults.push(
-      `\`upstream\` must be http://host:port or unix:/path.sock, got ${JSON.stringify(options.upstream)}`,
-    );
+  if (options.upstream.length === 0) faults.push('`upstream` is empty');
+  for (const address of options.upstream) {
+    if (!isUpstream(address)) {
+      faults.push(`\`upstream\` must be http://host:port or unix:/path.sock, got ${JSON.stringify(address)}`);
+    }
+  }
+  if (new Set(options.upstream).size !== options.upstream.length) {
+    faults.push(`\`upstream\` has the same address twice: ${options.upstream.join(', ')}`);
   }
   if (names.length === 0 && !options.allowAnyone)
     faults.push('`authenticators` is empty: nobody could get in');

@@ -99,8 +99,12 @@ export function createUpstream(address: string, timeoutMs: number, hooks: Upstre
 
 /** An idle connection that the upstream closed just as it was picked: nobody has seen the request yet. */
 function mayRetry(error: Error, req: IncomingMessage, res: ServerResponse): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNRESET' && isRepeatable(req, res);
+}
+
+/** Whether a request can be sent once more: it changes nothing, has no body that is gone by now, and no answer has begun. */
+export function isRepeatable(req: IncomingMessage, res: ServerResponse): boolean {
   return (
-    (error as NodeJS.ErrnoException).code === 'ECONNRESET' &&
     (req.method === 'GET' || req.method === 'HEAD') &&
     req.headers['transfer-encoding'] === undefined &&
     (req.headers['content-length'] ?? '0') === '0' &&
