@@ -73,7 +73,7 @@ async function runOnce(options: AppOptions, dataDir: DataDir, runDir: RunDir): P
 }
 
 async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): Promise<void> {
-  const { config, logger, stripe, file, mirror, socket, dataDir, demo } = ground;
+  const { config, logger, stripe, file, mirror, sockets, dataDir, demo } = ground;
   const supervisor = createSupervisor({
     services: servicesOf(ground),
     logDir: dataDir.logDir,
@@ -96,7 +96,7 @@ async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): P
     config,
     stripe,
     demo: demo !== undefined,
-    upstreamSocket: socket,
+    upstreamSockets: Object.values(sockets),
     stateDir: dataDir.stateDir,
     mirror,
     onAsk: () => engine.countRead(),
@@ -119,7 +119,7 @@ async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): P
   const health = createSiteHealth({
     file,
     dataDir: dataDir.root,
-    datasetteSocket: socket,
+    datasetteSockets: sockets,
     supervisor,
     key: door.key,
     proxy: door.proxy,

@@ -60,6 +60,8 @@ export interface Config {
   /** Undefined: what the key's mode allows. */
   readonly maxRequestsPerSecond: number | undefined;
   readonly tables: 'core' | 'all' | readonly string[];
+  /** Undefined: as many as suit the machine. */
+  readonly datasetteProcesses: number | undefined;
   readonly logLevel: LogLevel;
   /** What every child process may see of the environment: where programs, certificates and time zones are. */
   readonly childEnv: Readonly<Record<string, string>>;
@@ -128,6 +130,7 @@ export function readConfig(env: Environment, cwd: string): ConfigResult {
     pollFreqMs: read.integer('TDOG_POLL_FREQ_MS', 100, 3_600_000),
     maxRequestsPerSecond: read.integer('TDOG_MAX_REQUESTS_PER_SECOND', 1, 10_000),
     tables: readTables(read, fault),
+    datasetteProcesses: read.integer('DATASETTE_PROCESSES', 1, 16),
     logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
     childEnv: Object.fromEntries(
       inherited.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Probe, ServiceOptions } from '@datasette-stripe/supervisor';
 import { ContainerError } from './errors.ts';
@@ -16,6 +17,8 @@ export interface DatasetteOptions {
   readonly file: string;
   /** The Unix socket to listen on, in a folder that only this user may enter. */
   readonly socket: string;
+  /** Computes dashboards before anybody asks: one of several does. */
+  readonly ahead: boolean;
   readonly demo: boolean;
   /** What it sees of this process's environment: no secret is in it. */
   readonly env: Readonly<Record<string, string>>;
@@ -46,13 +49,34 @@ export function checkDatasette(): void {
   }
 }
 
+/** How many processes serve the site unless it is said: a second core is worth a second one where there is memory for it. */
+export function usualDatasetteProcesses(): number {
+  const limit = process.constrainedMemory();
+  const bytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return availableParallelism() > 1 && bytes >= 1.5 * 2 ** 30 ? 2 : 1;
+}
+
+/**
+ * Whether any of several Datasettes may answer this path and query: tables, rows, SQL, and the search. What else there is
+ * the first answers alone: it keeps what dashboards, the start page and the schema of GraphQL cost, once.
+ */
+export function isForAnyDatasette(target: string): boolean {
+  return /^\/(?:stripe|-\/search)(?:[/.?]|$)/.test(target);
+}
+
 /** Datasette as a service of the supervisor. `datasette/` is its configuration folder: metadata, settings, plug-ins, templates. */
-export function datasetteService({ file, socket, demo, env }: DatasetteOptions): ServiceOptions {
+export function datasetteService({ file, socket, ahead, demo, env }: DatasetteOptions): ServiceOptions {
   const answers: Probe = { type: 'http', url: 'http://datasette/-/versions.json', socketPath: socket };
   return {
     command: python,
     args: ['-m', 'datasette', 'serve', siteDir, '--uds', socket],
-    env: { ...env, PYTHONUNBUFFERED: '1', MIRROR_FILE: file, ...(demo ? { SITE_DEMO: '1' } : {}) },
+    env: {
+      ...env,
+      PYTHONUNBUFFERED: '1',
+      MIRROR_FILE: file,
+      SITE_AHEAD: ahead ? '1' : '0',
+      ...(demo ? { SITE_DEMO: '1' } : {}),
+    },
     beforeStart: () => leaveSocket(socket),
     ready: answers,
     watchdog: { probe: answers, intervalMs: 15_000, timeoutMs: 30_000 },

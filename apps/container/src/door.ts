@@ -10,6 +10,7 @@ import {
 import type { Logger } from 'pino';
 import { isCacheable } from './cacheable.ts';
 import type { Config, StripeAccess } from './config.ts';
+import { isForAnyDatasette } from './datasette.ts';
 import type { Mirror } from './mirror.ts';
 
 /** What {@link openDoor} needs. */
@@ -17,8 +18,8 @@ export interface DoorOptions {
   readonly config: Config;
   readonly stripe: StripeAccess;
   readonly demo: boolean;
-  /** Where Datasette listens. */
-  readonly upstreamSocket: string;
+  /** Where each process of Datasette listens. */
+  readonly upstreamSockets: readonly string[];
   readonly stateDir: string;
   readonly mirror: Mirror;
   /** Stripe has been asked: that counts against the account's read allowance. */
@@ -63,7 +64,8 @@ export function openDoor(options: DoorOptions): Door {
       ]
     : [];
   const proxy = createAuthProxy({
-    upstream: `unix:${options.upstreamSocket}`,
+    upstream: options.upstreamSockets.map((socket) => `unix:${socket}`),
+    balanced: isForAnyDatasette,
     authenticators: [key, links, ...team],
     allowAnyone: !config.authEnabled,
     trustedProxies: config.trustedProxies,

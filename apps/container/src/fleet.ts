@@ -4,23 +4,28 @@ import { datasetteService } from './datasette.ts';
 import type { Ground } from './ground.ts';
 import { childService, emulatorService, engineService, originalTdogService } from './services.ts';
 
-/** The children of this system, by name: `engine` and `datasette` always, `emulator` in the demo, `search-index` with the original tdog. */
+/** The children of this system, by name: `engine` and `datasette` (`datasette-2` …) always, `emulator` in the demo, `search-index` with the original tdog. */
 export function servicesOf(ground: Ground): Record<string, ServiceOptions> {
-  const { config, demo, file, socket, runDir, stripe } = ground;
+  const { config, demo, file, sockets, runDir, stripe } = ground;
   const env = config.childEnv;
-  const datasette = datasetteService({ file, socket, demo: demo !== undefined, env });
+  const datasettes = Object.fromEntries(
+    Object.entries(sockets).map(([name, socket], i) => [
+      name,
+      datasetteService({ file, socket, ahead: i === 0, demo: demo !== undefined, env }),
+    ]),
+  );
   if (config.tdogBin !== undefined) {
     const configFile = runDir.path('tdog.json');
     return {
       engine: originalTdogService({ config, bin: config.tdogBin, stripe, file, configFile, now: Date.now }),
       'search-index': childService('search-index', env, [file]),
-      datasette,
+      ...datasettes,
     };
   }
   return {
     ...(demo === undefined ? {} : { emulator: emulatorService(env, ground.demoPort) }),
     engine: engineService(env, demo !== undefined),
-    datasette,
+    ...datasettes,
   };
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { stripeApiBase, type Config, type StripeAccess } from './config.ts';
 import type { DataDir } from './data-dir.ts';
+import { usualDatasetteProcesses } from './datasette.ts';
 import { demoAccount, knownDemoAccount, type DemoAccount } from './demo.ts';
 import { settleMirrorFile, type Wanted } from './mirror-file.ts';
 import { openMirror, type Mirror } from './mirror.ts';
@@ -20,7 +21,8 @@ export interface Ground {
   /** The mirror's file. */
   readonly file: string;
   readonly mirror: Mirror;
-  readonly socket: string;
+  /** Where Datasette listens: one for each process of it, under the name of its service. */
+  readonly sockets: Readonly<Record<string, string>>;
 }
 
 /**
@@ -50,6 +52,10 @@ export async function prepareGround(
     logger.info('TDOG_LICENSE is not needed: the engine is our own, as TDOG_BIN is not set');
   }
   const file = join(dataDir.root, config.tdogBin === undefined ? 'stripe.sqlite' : 'stripe.tdog07.sqlite');
+  const names = Array.from(
+    { length: config.datasetteProcesses ?? usualDatasetteProcesses() },
+    (_, i) => `datasette${i === 0 ? '' : `-${i + 1}`}`,
+  );
   return {
     config,
     logger,
@@ -60,7 +66,7 @@ export async function prepareGround(
     stripe: config.stripe ?? demoAccess(demo, demoPort),
     file,
     mirror: openMirror(file),
-    socket: runDir.path('datasette.sock'),
+    sockets: Object.fromEntries(names.map((name) => [name, runDir.path(`${name}.sock`)])),
   };
 }
 

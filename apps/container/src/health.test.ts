@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Check, CheckResult } from '@datasette-stripe/health';
-import { confirmed } from './health.ts';
+import { confirmed, oneOf } from './health.ts';
 
 const context = {
   signal: new AbortController().signal,
@@ -31,4 +31,21 @@ test('what passes is asked once', async () => {
   const check = answering({ status: 'pass' });
   await confirmed(check, 0).run(context);
   expect(check.runs).toBe(1);
+});
+
+test('of processes that do the same, one that is well makes the ills of the others a warning', async () => {
+  const well = answering({ status: 'pass', observed: 3 }, { status: 'pass' });
+  const refused: Check = { run: () => Promise.reject(new Error('connect ENOENT')) };
+  expect(await oneOf([refused, well]).run(context)).toEqual({
+    status: 'warn',
+    observed: 3,
+    message: 'connect ENOENT',
+    metrics: [],
+  });
+  expect(await oneOf([well, well]).run(context)).toEqual({ status: 'pass', metrics: [] });
+  const broken = answering({ status: 'fail', message: 'HTTP 500' });
+  expect(await oneOf([refused, broken]).run(context)).toMatchObject({
+    status: 'fail',
+    message: 'connect ENOENT; HTTP 500',
+  });
 });

@@ -18,6 +18,7 @@ import {
 import type { SnapshotHandler } from '@datasette-stripe/snapshot';
 import type { Supervisor } from '@datasette-stripe/supervisor';
 import type { Logger } from 'pino';
+import { messageOf } from './errors.ts';
 import type { Mirror } from './mirror.ts';
 
 /** What {@link createSiteHealth} looks at. */
@@ -25,7 +26,8 @@ export interface SiteHealthOptions {
   /** The mirror's file. */
   readonly file: string;
   readonly dataDir: string;
-  readonly datasetteSocket: string;
+  /** Where each process of Datasette listens, by the name of its service. */
+  readonly datasetteSockets: Readonly<Record<string, string>>;
   readonly supervisor: Pick<Supervisor, 'status'>;
   readonly key: Pick<StripeKeyAuthenticator, 'verdict'>;
   readonly proxy: Pick<AuthProxy, 'isAuthorised' | 'counters'>;
@@ -52,12 +54,16 @@ export function createSiteHealth(options: SiteHealthOptions): Health {
           },
         }),
       ),
-      datasette_server: httpProbe({
-        url: 'http://datasette/-/versions.json',
-        socketPath: options.datasetteSocket,
-        readiness: true,
-        timeoutMs: 10_000,
-      }),
+      datasette_server: oneOf(
+        Object.values(options.datasetteSockets).map((socketPath) =>
+          httpProbe({
+            url: 'http://datasette/-/versions.json',
+            socketPath,
+            readiness: true,
+            timeoutMs: 10_000,
+          }),
+        ),
+      ),
       sqlite_db_integrity_check: confirmed(
         sqliteIntegrity({ file, intervalMs: 3_600_000, timeoutMs: 1_800_000 }),
         5_000,
@@ -74,10 +80,10 @@ export function createSiteHealth(options: SiteHealthOptions): Health {
 
 /** Asks anew when a service has come or gone, so that `ready` says so at once and not at the next round. */
 export async function followServices(health: Health, supervisor: Pick<Supervisor, 'events'>): Promise<void> {
-  const checkOf: Readonly<Record<string, string>> = { datasette: 'datasette_server', engine: 'tdog_process' };
   for await (const event of supervisor.events()) {
-    const check = event.type === 'state' ? checkOf[event.service] : undefined;
-    if (check !== undefined) await health.refresh(check);
+    if (event.type !== 'state') continue;
+    if (event.service.startsWith('datasette')) await health.refresh('datasette_server');
+    if (event.service === 'engine') await health.refresh('tdog_process');
   }
 }
 
@@ -95,6 +101,32 @@ export function confirmed(check: Check, pauseMs: number): Check {
       if (first.status !== 'fail') return first;
       await delay(pauseMs, undefined, { signal: context.signal });
       return check.run(context);
+    },
+  };
+}
+
+/** Checks of processes that do the same: while one of them is well, what is wrong with the others is a warning. */
+export function oneOf(checks: readonly Check[]): Check {
+  const [first, ...others] = checks;
+  if (first === undefined) throw new TypeError('oneOf: no checks');
+  if (others.length === 0) return first;
+  return {
+    ...first,
+    run: async (context): Promise<CheckResult> => {
+      const runs = checks.map(async (check) => check.run(context));
+      const settled = await Promise.allSettled(runs);
+      const results = settled.map((one): CheckResult =>
+        one.status === 'fulfilled' ? one.value : { status: 'fail', message: messageOf(one.reason) },
+      );
+      const well = results.find(({ status }) => status === 'pass');
+      const ill = results.filter(({ status }) => status !== 'pass');
+      const messages = ill.flatMap(({ message }) => message ?? []);
+      return {
+        ...(well ?? results[0]),
+        status: ill.length === 0 ? 'pass' : well === undefined ? 'fail' : 'warn',
+        ...(messages.length === 0 ? {} : { message: messages.join('; ') }),
+        metrics: results.flatMap(({ metrics }) => metrics ?? []),
+      };
     },
   };
 }

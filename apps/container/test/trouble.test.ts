@@ -17,6 +17,8 @@ afterEach(async () => {
   rmSync(data, { recursive: true });
 }, timeout);
 
+const datasettes = (): ReturnType<typeof descendants> =>
+  descendants(system.pid).filter(({ cmdline }) => cmdline.includes('datasette serve'));
 const status = async (path: string, credentials?: string): Promise<number> =>
   (await system.get(path, credentials)).status;
 
@@ -59,10 +61,16 @@ test(
   async () => {
     const stripe = createEmulator({ source: { synthetic: 3 }, key });
     const { url } = await stripe.listen();
-    const env = { DATA_DIR: data, STRIPE_SECRET_KEY: key, STRIPE_API_BASE: url };
+    const env = {
+      DATA_DIR: data,
+      STRIPE_SECRET_KEY: key,
+      STRIPE_API_BASE: url,
+      DATASETTE_PROCESSES: '1',
+    };
     system = startSystem(env);
     await until(async () => (await status('/tdog/ready')) === 200, 'readiness');
-    const datasette = descendants(system.pid).find(({ cmdline }) => cmdline.includes('datasette serve'));
+    const [datasette, ...more] = datasettes();
+    expect(more).toEqual([]);
     process.kill(datasette?.pid ?? 0, 'SIGKILL');
     await until(async () => (await status('/')) >= 500, 'the gap');
     await until(async () => (await status('/')) === 200, 'Datasette again');
@@ -78,6 +86,39 @@ test(
     await stripe.close();
   },
 );
+
+test('of two Datasettes one answers while the other, killed, is started again', { timeout }, async () => {
+  const stripe = createEmulator({ source: { synthetic: 3 }, key });
+  const { url } = await stripe.listen();
+  system = startSystem({
+    DATA_DIR: data,
+    STRIPE_SECRET_KEY: key,
+    STRIPE_API_BASE: url,
+    DATASETTE_PROCESSES: '2',
+  });
+  await until(async () => (await status('/tdog/ready')) === 200, 'readiness');
+  const health = async (): Promise<string> => {
+    const report = (await (await system.get('/tdog/health.json')).json()) as {
+      items: Record<string, { status: string }>;
+    };
+    return report.items['datasette_server']?.status ?? '';
+  };
+  expect(datasettes()).toHaveLength(2);
+  for (const { pid } of datasettes()) {
+    await until(async () => (await health()) === 'pass', 'both are well');
+    process.kill(pid, 'SIGKILL');
+    await until(async () => {
+      // A new address each time, so that it is no answer from memory.
+      expect(await status(`/stripe/customers.json?name__not=${performance.now()}`)).toBe(200);
+      expect(await status('/')).toBe(200);
+      expect(await status('/tdog/ready')).toBe(200);
+      return (await health()) === 'warn';
+    }, 'the loss is told');
+    await until(() => datasettes().length === 2, 'the next process');
+  }
+  expect(await system.stop()).toBe(0);
+  await stripe.close();
+});
 
 test('a stop while nothing is ready yet ends with 0', { timeout }, async () => {
   system = startSystem({ DATA_DIR: data });

@@ -1,6 +1,7 @@
 """Dashboards as they open first are computed before anybody asks, so that a big account's visitors need not wait for them."""
 
 import asyncio
+import os
 import time
 
 from datasette import hookimpl
@@ -48,6 +49,10 @@ class Warm:
 @hookimpl
 def asgi_wrapper(datasette):
     def wrap(app):
+        # Of several processes one does; it is the one that is asked for dashboards.
+        if os.environ.get("SITE_AHEAD") == "0":
+            return app
+
         async def looked(scope, receive, send):
             await app(scope, receive, send)
             if scope["type"] == "http":
