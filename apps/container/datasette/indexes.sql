@@ -25,5 +25,6 @@ CREATE INDEX IF NOT EXISTS site_invoices_taxes ON invoices (status, created, cur
 CREATE INDEX IF NOT EXISTS site_subscription_items ON subscription_items (subscription, price, quantity, id);
 CREATE INDEX IF NOT EXISTS site_subscriptions_created ON subscriptions (created, status);
 CREATE INDEX IF NOT EXISTS site_subscriptions_ended ON subscriptions (ended_at, status);
+CREATE INDEX IF NOT EXISTS site_subscriptions_trial ON subscriptions (trial_end, trial_start, id);
 CREATE INDEX IF NOT EXISTS site_charges_payment_intent ON charges (payment_intent, status, created);
-CREATE INDEX IF NOT EXISTS site_invoices_id ON invoices (id, created, status, customer, attempt_count);
+CREATE INDEX IF NOT EXISTS site_invoices_id ON invoices (id, created, status, currency, customer, attempt_count);

@@ -20,7 +20,7 @@ with
 ,
 -- include: mrr-moves
 , totals as (
-  select i, currency, sum(mrr) as mrr, count(*) as customers from changes where mrr > 0 group by i, currency
+  select i, currency, sum(mrr) as mrr, count(*) as customers from mrr group by i, currency
 ), currencies as (
   select distinct currency from totals
 )

@@ -17,20 +17,16 @@ with
 -- include: prices-per-month
 ,
 -- include: mrr-by-month
-, first as (
-  select customer, currency, min(i) as cohort from mrr group by customer, currency
-), sizes as (
-  select f.cohort, f.currency, count(*) as customers, sum(m.mrr) as mrr
-  from first f join mrr m on m.customer = f.customer and m.currency = f.currency and m.i = f.cohort
-  group by f.cohort, f.currency
+, cohorts as (
+  select cohort, currency, i - cohort as months_later, count(*) as customers, sum(mrr) as mrr
+  from (select currency, i, mrr, min(i) over (partition by customer, currency) as cohort from mrr)
+  where cohort > 1
+  group by cohort, currency, i
 )
-select n.month as cohort, f.currency, m.i - f.cohort as months_later, s.customers as customers_at_first, count(*) as customers,
-  round(100.0 * count(*) / s.customers, 1) as customers_percent,
-  round(100.0 * sum(m.mrr) / s.mrr, 1) as mrr_percent
-from first f
-join mrr m on m.customer = f.customer and m.currency = f.currency
-join numbered n on n.i = f.cohort
-join sizes s on s.cohort = f.cohort and s.currency = f.currency
-where f.cohort > 1
-group by f.cohort, f.currency, m.i - f.cohort
-order by n.month, f.currency, 3
+select n.month as cohort, c.currency, c.months_later, f.customers as customers_at_first, c.customers,
+  round(100.0 * c.customers / f.customers, 1) as customers_percent,
+  round(100.0 * c.mrr / f.mrr, 1) as mrr_percent
+from cohorts c
+join cohorts f on f.cohort = c.cohort and f.currency = c.currency and f.months_later = 0
+join numbered n on n.i = c.cohort
+order by n.month, c.currency, c.months_later

@@ -136,6 +136,14 @@ def test_tiered_prices_are_said_to_be_left_out(site, put):
     assert (row["mrr"], row["items_left_out"], row["customers"]) == (7.0, 1, 1)
 
 
+def test_who_pays_nothing_is_no_subscriber(site, put):
+    free, paid = price(put, "price_m1", "sek", 0), price(put, "price_m2", "sek", 700)
+    subscription(put, 1, "sek", (free, 1), customer="cus_free")
+    subscription(put, 2, "sek", (free, 1), (paid, 1))
+    (row,) = only(ask(site, "mrr-now"), "sek")
+    assert (row["mrr"], row["items_left_out"], row["subscriptions"], row["customers"], row["per_customer"]) == (7.0, 0, 1, 1, 7.0)
+
+
 def test_three_decimals_and_none(site, put):
     subscription(put, 1, "bhd", (price(put, "price_m1", "bhd", 1234), 1))
     subscription(put, 2, "krw", (price(put, "price_m2", "krw", 1234), 1))

@@ -16,6 +16,7 @@ numbered as materialized (
       else (select sum(value ->> 'amount') from json_each(l.discount_amounts)) end as discount
   -- In the order of ids, which is that of the lines: read one after the other they come many times as fast as by date.
   from span cross join invoices inv on inv.id > '' and +inv.created >= span.earliest and +inv.created < span.finish
+    and inv.currency >= :currency and (:currency = '' or +inv.currency = :currency)
   cross join invoice_line_items l on l.invoice = inv.id
   left join priced p on p.id = l.price
   left join gone on gone.id = l.subscription

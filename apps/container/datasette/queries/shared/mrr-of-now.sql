@@ -31,13 +31,14 @@ items as (
       from running r where r.customer = i.customer and r.subscription is null and r.subscription_item is null and r.lasting and r.products is null
         and not exists (select 1 from running o where o.subscription = i.subscription or o.subscription_item = i.item)) as of_customer
   from items i
-), reduced as (
-  select *, discounted(monthly, of_item, months) as left_of_item from listed
+), reduced as materialized (
+  select subscription, customer, currency, product, price, months, iif(:coupons = '0', '[]', iif(of_subscription = '[]', of_customer, of_subscription)) as off,
+    iif(:coupons = '0' or of_item = '[]', monthly, discounted(monthly, of_item, months)) as monthly
+  from listed
 ), mrr as (
+  select *, monthly as mrr from reduced where off = '[]'
+  union all
   -- An amount taken off a subscription is taken off its items in proportion.
-  select *, case when :coupons = '0' then monthly else
-    left_of_item * discounted(sum(left_of_item) over w, case of_subscription when '[]' then of_customer else of_subscription end, months)
-      / nullif(sum(left_of_item) over w, 0) end as mrr
-  from reduced
+  select *, monthly * discounted(sum(monthly) over w, off, months) / nullif(sum(monthly) over w, 0) from reduced where off <> '[]'
   window w as (partition by subscription, months)
 )
