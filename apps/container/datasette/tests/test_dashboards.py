@@ -238,3 +238,31 @@ def test_an_answer_is_not_renewed_oftener_than_it_is_cheap(site):
     assert not renewed(took=3.0, age=299, version=-1)
     assert not renewed(took=0.1, age=10_000, version=-1)
     assert not renewed(took=3.0, age=301, version=current)
+
+
+def test_pages_are_read_while_answers_take_long(site, monkeypatch):
+    """Dashboards that a big account computes for seconds leave threads for everybody else's pages."""
+    import asyncio
+    import threading
+
+    from stripe_site import dashboards
+
+    db = site.datasette.databases["stripe"]
+    answers, go_on = dashboards.Answers(db), threading.Event()
+
+    def rows(*_):
+        go_on.wait(60)
+        return []
+
+    monkeypatch.setattr(dashboards, "_rows", rows)
+
+    async def visit():
+        asked = [asyncio.ensure_future(answers.of("payments-by-month", {"months": str(n)})) for n in range(1, 9)]
+        try:
+            await asyncio.sleep(0.2)
+            return await asyncio.wait_for(db.execute("select 1"), 20)
+        finally:
+            go_on.set()
+            assert await asyncio.gather(*asked) == [[]] * 8
+
+    assert site.run(visit()).single_value() == 1
