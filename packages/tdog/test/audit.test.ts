@@ -312,7 +312,7 @@ test('invoice items that invoices take up while verify reads are no drift', asyn
   kit = await createKit({ source: { synthetic: 60 } });
   const customers = all('customer').map((one) => one.id);
   for (const customer of customers)
-    await post('/v1/invoiceitems', `customer=${customer}&amount=5&currency=eur`);
+    await kit.post('/v1/invoiceitems', { customer, amount: '5', currency: 'eur' });
   await kit.run();
   const lists = (): number => kit.emulator.state.requests().get('GET /v1/invoiceitems') ?? 0;
   const before = lists();
@@ -321,21 +321,13 @@ test('invoice items that invoices take up while verify reads are no drift', asyn
   const running = verify(kit.options());
   await until(() => lists() > before);
   for (const customer of customers)
-    await post('/v1/invoices', `customer=${customer}&currency=eur&pending_invoice_items_behavior=include`);
+    await kit.post('/v1/invoices', { customer, currency: 'eur', pending_invoice_items_behavior: 'include' });
   const result = await running;
   expect(result.tables.filter(({ drift }) => drift > 0)).toEqual([]);
 });
 
-const pay = (): Promise<void> => post('/v1/charges', 'amount=1000&currency=eur&source=tok_visa');
-
-async function post(path: string, body: string): Promise<void> {
-  const headers = {
-    authorization: `Bearer ${kit.key}`,
-    'content-type': 'application/x-www-form-urlencoded',
-  };
-  const answer = await fetch(kit.url + path, { method: 'POST', headers, body });
-  expect(answer.status).toBe(200);
-}
+const pay = (): Promise<unknown> =>
+  kit.post('/v1/charges', { amount: '1000', currency: 'eur', source: 'tok_visa' });
 
 test('a table of several stretches is compared as a whole, with what lies at their ends', async () => {
   kit = await createKit({ source: { synthetic: 800 } });

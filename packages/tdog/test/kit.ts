@@ -18,6 +18,8 @@ export interface Kit {
   run(change?: Partial<SyncOptions>): Promise<SyncResult>;
   /** Starts a watching engine; it ends with the kit. */
   watch(change?: Partial<SyncOptions>): Promise<Sync>;
+  /** Writes at the emulator, and fails unless it answers 200. */
+  post(path: string, values: Readonly<Record<string, string>>): Promise<{ readonly id: string }>;
   close(): Promise<void>;
 }
 
@@ -45,6 +47,15 @@ export async function createKit(options: EmulatorOptions = {}): Promise<Kit> {
       running.push(sync.run(stop.signal).catch((error: unknown) => error));
       await until(() => sync.status().phase === 'watching');
       return sync;
+    },
+    post: async (path, values) => {
+      const response = await fetch(url + path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}` },
+        body: new URLSearchParams(values),
+      });
+      if (!response.ok) throw new Error(`${response.status} ${path}: ${await response.text()}`);
+      return (await response.json()) as { readonly id: string };
     },
     close: async () => {
       stop.abort(new Error('the test is over'));

@@ -240,21 +240,15 @@ describe('events', () => {
     kit = await createKit({ source: { synthetic: 5 } });
     await kit.run();
     const [one] = customers(kit);
-    const post = async (path: string, values: Record<string, string>): Promise<string> => {
-      const response = await fetch(kit.url + path, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${kit.key}` },
-        body: new URLSearchParams({ customer: String(one?.['id']), ...values }),
-      });
-      return ((await response.json()) as { id: string }).id;
-    };
+    const customer = String(one?.['id']);
     // More than the invoice's event shows.
     const items: string[] = [];
     for (let n = 1; n <= 12; n += 1)
-      items.push(await post('/v1/invoiceitems', { amount: String(n), currency: 'eur' }));
+      items.push((await kit.post('/v1/invoiceitems', { customer, amount: String(n), currency: 'eur' })).id);
     await kit.run();
     await kit.watch();
-    const invoice = await post('/v1/invoices', {
+    const { id: invoice } = await kit.post('/v1/invoices', {
+      customer,
       currency: 'eur',
       auto_advance: 'false',
       pending_invoice_items_behavior: 'include',
