@@ -13,11 +13,6 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Resident memory, MB. */
-export function rssMb(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
-}
-
 /** Processor time used so far, ms: says what a request costs also where other programs take their share. */
 export function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')

@@ -9,13 +9,13 @@ import {
   machine,
   median,
   percentile,
-  rssMb,
   start,
   startCommand,
   workDir,
   wrk,
   type Running,
 } from './auth-proxy-kit.ts';
+import { memoryOf } from './memory.ts';
 
 const here = import.meta.dirname;
 const seconds = Number(process.argv[2] ?? 5);
@@ -90,8 +90,8 @@ async function throughput(stripe: Running): Promise<void> {
   row('processor time of a request, bare, µs', bareCost.toFixed(0));
   row('processor time of a request, auth-proxy, µs', oursCost.toFixed(0));
   row('auth-proxy / bare by processor time', `${((bareCost / oursCost) * 100).toFixed(0)} %`, 'target 85 %');
-  row('auth-proxy, memory after, MB', rssMb(ours.pid).toFixed(0));
-  row('bare app, memory after, MB', rssMb(bare.pid).toFixed(0));
+  row('auth-proxy, memory after, MB', memoryOf(ours.pid).residentMb.toFixed(0));
+  row('bare app, memory after, MB', memoryOf(bare.pid).residentMb.toFixed(0));
   for (const process of [ours, bare, upstream]) await process.stop();
 }
 
@@ -192,7 +192,7 @@ end`;
   const samples: number[] = [];
   while (sent < total) {
     sent += (await wrk(ours.address, { seconds: 10, connections: 32, script })).requests;
-    samples.push(rssMb(ours.pid));
+    samples.push(memoryOf(ours.pid).residentMb);
   }
   row(
     `memory after ${sent.toLocaleString('en')} requests of 10,000 addresses, MB`,

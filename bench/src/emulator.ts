@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { memoryOf } from './memory.ts';
 
 const customers = process.argv[2] ?? '3000';
 const bin = fileURLToPath(new URL('../../packages/stripe-emulator/src/bin.ts', import.meta.url));
@@ -55,11 +56,6 @@ function cpu(): number {
   return (Number(fields[13]) + Number(fields[14])) / 100;
 }
 
-function residentMb(): number {
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
-}
-
 interface Page {
   data: { id: string; created: number }[];
   has_more: boolean;
@@ -94,7 +90,9 @@ async function walk(list: string): Promise<{ objects: number; bytes: number }> {
 const status = JSON.parse((await get('/_emulator')).toString()) as { objects: Record<string, number> };
 const total = Object.values(status.objects).reduce((a, b) => a + b, 0);
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}`);
-console.log(`${customers} customers, ${total} objects: start ${Math.round(startMs)} ms, ${residentMb()} MB`);
+console.log(
+  `${customers} customers, ${total} objects: start ${Math.round(startMs)} ms, ${Math.round(memoryOf(child.pid).residentMb)} MB`,
+);
 console.log(
   'list                       objects    bytes each   objects/s of server CPU   objects/s of wall time',
 );
@@ -112,6 +110,6 @@ for (const round of ['cold', 'warm']) {
   }
 }
 console.log(
-  `all lists, cold: ${Math.round(all / allCpu)} objects/s of server CPU; ${residentMb()} MB at the end`,
+  `all lists, cold: ${Math.round(all / allCpu)} objects/s of server CPU; ${Math.round(memoryOf(child.pid).residentMb)} MB at the end`,
 );
 child.kill('SIGTERM');

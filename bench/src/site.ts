@@ -17,6 +17,7 @@ import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { dropSearchIndex } from '@datasette-stripe/search-index';
 import { hasWrk, wrk } from './auth-proxy-kit.ts';
+import { memoryOf } from './memory.ts';
 import { multiply } from './site-account.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
@@ -112,12 +113,16 @@ function inSeconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
+/** By address: the process of each Datasette. */
+const served = new Map<string, number | undefined>();
+
 async function serve(args: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
   const child = start(python, ['-m', 'datasette', 'serve', ...args, '-p', '0'], {
     ...env,
     PYTHONUNBUFFERED: '1',
   });
   const [, address = ''] = await said(child, /running on (http:\/\/\S+)/);
+  served.set(address, child.pid);
   return address;
 }
 
@@ -228,9 +233,8 @@ try {
     'JSON array, 50 filters, no count': (base) => pages(base, '.json', '_shape=array&'),
   };
   // As the container has them on two cores.
-  const both = await proxied([oursBase, await serve([site], { MIRROR_FILE: file, SITE_AHEAD: '0' })], {
-    CACHE: '0',
-  });
+  const second = await serve([site], { MIRROR_FILE: file, SITE_AHEAD: '0' });
+  const both = await proxied([oursBase, second], { CACHE: '0' });
   const headers = { authorization: `Bearer ${token}` };
   const perSecond: Record<string, object> = {};
   for (const [name, addresses] of Object.entries(asked)) {
@@ -251,6 +255,10 @@ try {
     stock: charges > 200_000 ? '–' : await repeats(`${stock}/charges?amount__gt=5`),
     ours: await repeats(`${proxy}/stripe/charges?amount__gt=5`),
   };
+  const [first, other] = [oursBase, second].map((address) =>
+    Math.round(memoryOf(served.get(address)).anonymousMb),
+  );
+  console.log(`memory without pages of the file: the first ${first} MB, the second ${other} MB`);
   console.log('pages per second:');
   console.table(perSecond);
   const some = (table: string, column: string): string[] => values(table, column, 50);

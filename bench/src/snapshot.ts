@@ -7,7 +7,6 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -19,6 +18,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { memoryOf } from './memory.ts';
 
 const run = promisify(execFile);
 const quantile = (values: readonly number[], q: number): number =>
@@ -74,6 +74,7 @@ async function startStatic(dir: string, nginx: string | undefined): Promise<{ ur
   } else {
     const script = `
 import os, socket, sys
+import { memoryOf } from './memory.ts';
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
     client, _ = server.accept()
@@ -112,10 +113,6 @@ async function download(url: string, rate?: string): Promise<Download> {
   const { stdout } = await run('curl', [...args, url]);
   const [first = NaN, speed = NaN] = stdout.split(' ').map(Number);
   return { firstByteMs: first * 1000, megabytesPerSecond: speed / 1e6 };
-}
-
-function rss(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1]) / 1024;
 }
 
 async function writerTimes(writer: ChildProcess): Promise<number[]> {
@@ -197,7 +194,7 @@ async function writers(
     [0.5, 0.99, 1].map((q) => `${quantile(times, q).toFixed(2)} ms`).join(' | ');
   console.log('\n| commits of 10 updates | p50 | p99 | max |\n|---|---|---|---|');
   console.log(`| without a download | ${show(quiet)} |\n| during a download at ${rate}B/s | ${show(busy)} |`);
-  const before = rss(ours.pid);
+  const before = memoryOf(ours.pid).residentMb;
   const ten = Promise.all(Array.from({ length: 10 }, () => download(ours.url, rate)));
   let most = 0;
   let files = 0;
@@ -205,7 +202,7 @@ async function writers(
   void ten.finally(() => (running = false));
   while (running) {
     await delay(200);
-    most = Math.max(most, rss(ours.pid));
+    most = Math.max(most, memoryOf(ours.pid).residentMb);
     files = Math.max(files, readdirSync(dir).filter((name) => name.startsWith('.snapshot')).length);
   }
   const firsts = (await ten).map((r) => r.firstByteMs);

@@ -4,7 +4,7 @@
 // 110,000 synthetic customers are about 4.9 million objects: 8 GB of disk in TMPDIR.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startEmulator } from './emulator-process.ts';
+import { memoryOf } from './memory.ts';
 
 const { values } = parseArgs({
   options: {
@@ -41,10 +42,7 @@ function startEngine(stripe: { url: string; key: string }, args: readonly string
   );
 }
 
-/** Peak resident memory of a process that runs, in MB. */
-const peakMb = (child: ChildProcess): number =>
-  Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${String(child.pid)}/status`, 'utf8'))?.[1] ?? '0') /
-  1_024;
+const peakMb = (child: ChildProcess): number => memoryOf(child.pid).peakMb;
 const fileGb = (): string => (statSync(file).size / 1e9).toFixed(1);
 
 async function openMirror(): Promise<DatabaseSync> {

@@ -5,12 +5,13 @@
 // seconds and one request a page.
 import { spawn } from 'node:child_process';
 import { on, once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { memoryOf } from './memory.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -94,15 +95,8 @@ async function run(args: readonly string[], key: string, ipc?: unknown): Promise
     stdio: ['ignore', 'pipe', 'inherit', ...(ipc === undefined ? [] : ['ipc' as const])],
   });
   child.stdout?.resume();
-  let peakKb = 0;
-  const look = (): void => {
-    try {
-      const status = readFileSync(`/proc/${String(child.pid)}/status`, 'utf8');
-      peakKb = Math.max(peakKb, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? '0'));
-    } catch {
-      // The process is gone.
-    }
-  };
+  let peakMb = 0;
+  const look = (): void => void (peakMb = Math.max(peakMb, memoryOf(child.pid).peakMb));
   const timer = setInterval(look, 100);
   if (ipc === undefined) await once(child, 'exit');
   else {
@@ -123,7 +117,7 @@ async function run(args: readonly string[], key: string, ipc?: unknown): Promise
     await once(child, 'exit');
   }
   clearInterval(timer);
-  return peakKb / 1_024;
+  return peakMb;
 }
 
 async function measure(one: Case): Promise<Measured> {
