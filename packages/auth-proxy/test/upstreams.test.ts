@@ -115,6 +115,25 @@ describe('several upstreams', () => {
     expect(b.seen).toHaveLength(before);
   });
 
+  test('a read is answered by another when every connection to the first breaks over it', async () => {
+    const a = await upstreamServer((req) => req.socket.destroy());
+    const b = await upstreamServer(named('b'));
+    const { url } = await openDoor({ upstream: [a.url, b.url] });
+    expect(await send(url, { headers })).toMatchObject({ status: 200, body: 'b' });
+    // It was asked, and not once more than a connection that broke is worth.
+    expect(a.seen).toHaveLength(2);
+    const alone = await openDoor({ upstream: [a.url, a.url.replace('127.0.0.1', 'localhost')] });
+    expect((await send(alone.url, { headers })).status).toBe(502);
+  });
+
+  test('who has waited in vain for the first does not wait for the next as well', async () => {
+    const a = await slow();
+    const b = await upstreamServer(named('b'));
+    const { url } = await openDoor({ upstream: [a.url, b.url], timeouts: { upstreamMs: 200 } });
+    expect((await send(url, { headers })).status).toBe(504);
+    expect(b.seen).toHaveLength(0);
+  });
+
   test('a websocket counts as work, and goes where somebody is', async () => {
     const first = createServer(named('a'));
     const sockets = new WebSocketServer({ server: first });

@@ -13,7 +13,7 @@ interface Member {
 // What is being started again is tried again after so long, ms.
 const REST_MS = 1_000;
 
-/** Codes of a connection that never came about: nobody has seen the request. */
+/** Codes of a connection that never came about. */
 const NOT_CONNECTED: ReadonlySet<string | undefined> = new Set([
   'ECONNREFUSED',
   'ENOENT',
@@ -60,16 +60,17 @@ export function createUpstreams(
       upstream: createUpstream(address, timeoutMs, {
         ...hooks,
         onFailure: (error, req, to) => {
-          if (NOT_CONNECTED.has((error as NodeJS.ErrnoException).code)) {
-            member.restsUntil = performance.now() + REST_MS;
-            const failed = failedAt.get(req) ?? new Set();
-            failedAt.set(req, failed.add(member));
-            if (failed.size < members.length && 'writeHead' in to && isRepeatable(req, to)) {
-              // Each attempt listens for the end of the answer.
-              to.setMaxListeners(to.getMaxListeners() + 10);
-              web(req, to);
-              return;
-            }
+          const { code } = error as NodeJS.ErrnoException;
+          if (NOT_CONNECTED.has(code)) member.restsUntil = performance.now() + REST_MS;
+          const failed = failedAt.get(req) ?? new Set();
+          failedAt.set(req, failed.add(member));
+          const others = failed.size < members.length;
+          // Whoever has waited for as long as anybody may is told so.
+          if (others && code !== 'ETIMEDOUT' && 'writeHead' in to && isRepeatable(req, to)) {
+            // Each attempt listens for the end of the answer.
+            to.setMaxListeners(to.getMaxListeners() + 10);
+            web(req, to);
+            return;
           }
           hooks.onFailure(error, req, to);
         },
