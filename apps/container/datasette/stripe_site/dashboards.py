@@ -14,9 +14,10 @@ from datasette.utils import sqlite_timelimit, tilde_encode
 from . import charts
 from .boards import BOARDS, BY_SLUG, SWITCHES, Panel
 from .charts import Mark
+from .columns import is_money
 from .database import mirror
 from .functions import periods, zone_of
-from .money import decimals
+from .money import decimals, to_decimal
 from .queries import QUERIES
 from .status import status_of
 from .tables import table_of_id
@@ -149,8 +150,10 @@ def _cell(row: dict, column: str):
     currency = row.get("currency")
     if isinstance(value, float) and isinstance(currency, str) and not column.endswith("percent"):
         return f"{value:,.{decimals(currency)}f}".replace("-", "\u2212")
+    if isinstance(value, int) and isinstance(currency, str) and is_money(None, column):
+        return f"{to_decimal(value, currency):,.{decimals(currency)}f}".replace("-", "\u2212")
     if isinstance(value, int):
-        return f"{value:,}".replace("-", "\u2212")
+        return str(value) if column.endswith("_year") else f"{value:,}".replace("-", "\u2212")
     if isinstance(value, str) and WORDS.match(value):
         return value.replace("_", " ")
     return value

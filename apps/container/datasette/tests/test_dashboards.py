@@ -119,6 +119,21 @@ def test_values_that_stripe_writes_with_underscores_are_words_in_a_panel(site):
     assert _cell({"reason": "cancellation_requested"}, "reason") == "cancellation requested"
     assert _cell({"id": "cus_Abc123"}, "id") == "cus_Abc123"
     assert _cell({"n": 12345}, "n") == "12,345"
+    assert _cell({"exp_year": 2027}, "exp_year") == "2027"
+
+
+@pytest.mark.parametrize("currency, amount, text", [("usd", 3000, "30.00"), ("jpy", 3000, "3,000"), ("kwd", 3000, "3.000"), ("usd", -5, "\u22120.05")])
+def test_amounts_in_the_smallest_unit_are_shown_in_whole_ones(currency, amount, text):
+    from stripe_site.dashboards import _cell
+
+    assert _cell({"amount_remaining": amount, "currency": currency}, "amount_remaining") == text
+
+
+def test_the_dunning_queue_shows_what_is_owed(site, account):
+    invoices = [i for i in account.rows["invoices"] if i["status"] == "open" and i["currency"] == "usd"]
+    page = site.html("/-/dashboards/receivables?currency=usd").split("<h2>Dunning queue")[1].split("</section>")[0]
+    owed = {f"{i['amount_remaining'] / 100:,.2f}" for i in invoices}
+    assert invoices and all(f'<td class="number">{amount}</td>' in page for amount in owed)
 
 
 def test_a_price_is_named_where_its_id_says_nothing(site):
