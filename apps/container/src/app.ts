@@ -119,7 +119,7 @@ async function serve(ground: Ground, { signal, hurry, announce }: AppOptions): P
   const health = createSiteHealth({
     file,
     dataDir: dataDir.root,
-    datasetteSockets: sockets,
+    datasetteSockets: Object.values(sockets),
     supervisor,
     key: door.key,
     proxy: door.proxy,

@@ -26,8 +26,8 @@ export interface SiteHealthOptions {
   /** The mirror's file. */
   readonly file: string;
   readonly dataDir: string;
-  /** Where each process of Datasette listens, by the name of its service. */
-  readonly datasetteSockets: Readonly<Record<string, string>>;
+  /** Where each process of Datasette listens. */
+  readonly datasetteSockets: readonly string[];
   readonly supervisor: Pick<Supervisor, 'status'>;
   readonly key: Pick<StripeKeyAuthenticator, 'verdict'>;
   readonly proxy: Pick<AuthProxy, 'isAuthorised' | 'counters'>;
@@ -55,7 +55,7 @@ export function createSiteHealth(options: SiteHealthOptions): Health {
         }),
       ),
       datasette_server: oneOf(
-        Object.values(options.datasetteSockets).map((socketPath) =>
+        options.datasetteSockets.map((socketPath) =>
           httpProbe({
             url: 'http://datasette/-/versions.json',
             socketPath,

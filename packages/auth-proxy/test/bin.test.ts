@@ -90,6 +90,17 @@ describe('datasette-auth-proxy', () => {
     );
   }, 60_000);
 
+  test('of two upstreams one that is away is not noticed', async () => {
+    const upstream = await upstreamServer();
+    const away = ['--upstream', 'http://127.0.0.1:1', '--upstream', upstream.url];
+    const token = join(tempDir(), 'token');
+    writeFileSync(token, 'a-long-token-for-tests-0001\n');
+    const { address } = await startBin([...away, '--listen', '127.0.0.1:0', '--token-file', token]);
+    const headers = basic('a-long-token-for-tests-0001');
+    expect((await send(address, { headers })).status).toBe(200);
+    expect(upstream.seen).toHaveLength(1);
+  });
+
   test('listens on a Unix socket, also where a killed process left its own', async () => {
     const upstream = await upstreamServer();
     const dir = tempDir();
@@ -123,8 +134,13 @@ describe('datasette-auth-proxy', () => {
       ['--upstream', 'http://x', '--stripe-key', '--trusted-proxy', 'all'],
       /trustedProxies.*"all"/,
     ],
+    [
+      'an upstream twice',
+      ['--upstream', 'http://x', '--upstream', 'http://x', '--stripe-key'],
+      /`upstream` has the same address twice/,
+    ],
   ])('--check-config refuses %s with one line and 2', async (_name, flags, message) => {
-    const env = flags.includes('--trusted-proxy') ? { STRIPE_SECRET_KEY: KEY } : {};
+    const env = flags.length > 3 && flags.includes('--stripe-key') ? { STRIPE_SECRET_KEY: KEY } : {};
     const { code, err } = await exitOf([...flags, '--check-config'], env);
     expect([code, err.trim().split('\n').length]).toEqual([2, 1]);
     expect(err).toMatch(message);
