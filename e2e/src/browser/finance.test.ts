@@ -12,6 +12,11 @@ async function search(page: Page, text: string): Promise<void> {
   await page.waitForURL('**/-/search?**');
 }
 
+/** Waits for the panels of a dashboard that took longer than its page waits. */
+async function whole(page: Page): Promise<void> {
+  await page.waitForFunction(() => document.querySelector('[data-pending]') === null);
+}
+
 /** The values of a table's column in the order of the rows. */
 async function column(page: Page, name: string): Promise<string[]> {
   return page.locator(`td[data-column="${name}"]`).allInnerTexts();
@@ -103,6 +108,30 @@ describe('dashboards', () => {
     }
   });
 
+  test('a panel that takes long is put in when it is computed', async ({ page }) => {
+    // What a big account's page is at first; the demo's panels are quick.
+    let isFirst = true;
+    await page.route('**/-/dashboards/mrr', async (route) => {
+      if (!isFirst) return route.continue();
+      isFirst = false;
+      const response = await route.fetch();
+      const late = '$1 data-pending aria-busy="true"><h2>Movements</h2><p>Being computed …</p></section>';
+      const html = (await response.text()).replace(/(<section[^>]*id="panel-2")[^]*?<\/section>/, late);
+      return route.fulfill({ response, body: html });
+    });
+    await page.goto('/-/dashboards/mrr');
+    await page.locator('#panel-2 .chart svg').waitFor();
+    expect(isFirst).toBe(false);
+    expect(await page.locator('[data-pending]').count()).toBe(0);
+    expect(await page.locator('.panel h2').allInnerTexts()).toEqual([
+      'MRR',
+      'Movements',
+      'Net retention',
+      'By product and price',
+      'Largest customers',
+    ]);
+  });
+
   test('a definition that is switched changes the figure, and the link keeps it', async ({
     site,
     page,
@@ -115,10 +144,12 @@ describe('dashboards', () => {
        where s.status = 'trialing' and p.unit_amount > 0 limit 1`,
     );
     await page.goto(`/-/dashboards/mrr?currency=${currency}`);
+    await whole(page);
     const figure = page.locator('.figures a').first();
     const before = await figure.innerText();
     await page.getByLabel('Trials').selectOption({ label: 'count at full price' });
     await page.waitForURL('**trials=1**');
+    await whole(page);
     const after = await figure.innerText();
     expect(after).not.toBe(before);
     // Another person with the same address sees the same definition.

@@ -243,6 +243,31 @@ function copyButtons(): void {
   }
 }
 
+/** Panels of a dashboard that took longer than the page waits: put in as they are computed. */
+function latePanels(): void {
+  const late = (): NodeListOf<HTMLElement> => document.querySelectorAll<HTMLElement>('[data-pending]');
+  const look = async (): Promise<void> => {
+    let pauseMs = 500;
+    try {
+      // The page waits for a second itself.
+      const answer = await fetch(location.href);
+      // The session has ended.
+      if (answer.status === 401) return;
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      for (const element of late()) {
+        const now = page.getElementById(element.id);
+        if (now !== null && now.dataset['pending'] === undefined) element.replaceWith(now);
+      }
+      if (!answer.ok) pauseMs = 5000;
+    } catch {
+      // The next try tells.
+      pauseMs = 5000;
+    }
+    if (late().length > 0) setTimeout(() => void look(), document.hidden ? 5000 : pauseMs);
+  };
+  if (late().length > 0) void look();
+}
+
 interface CodeMirrorEditor {
   getValue(): string;
   setValue(text: string): void;
@@ -277,6 +302,7 @@ const fresh = document.querySelector<HTMLElement>('[data-fresh]');
 if (fresh !== null) keepFresh(JSON.parse(document.body.dataset['status'] ?? '{}') as Status, fresh);
 const progress = document.querySelector<HTMLElement>('[data-progress]');
 if (progress !== null) showProgress(progress);
+latePanels();
 localTimes();
 keys();
 menus();

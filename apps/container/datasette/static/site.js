@@ -202,6 +202,32 @@ function copyButtons() {
         });
     }
 }
+function latePanels() {
+    const late = () => document.querySelectorAll('[data-pending]');
+    const look = async () => {
+        let pauseMs = 500;
+        try {
+            const answer = await fetch(location.href);
+            if (answer.status === 401)
+                return;
+            const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+            for (const element of late()) {
+                const now = page.getElementById(element.id);
+                if (now !== null && now.dataset['pending'] === undefined)
+                    element.replaceWith(now);
+            }
+            if (!answer.ok)
+                pauseMs = 5000;
+        }
+        catch {
+            pauseMs = 5000;
+        }
+        if (late().length > 0)
+            setTimeout(() => void look(), document.hidden ? 5000 : pauseMs);
+    };
+    if (late().length > 0)
+        void look();
+}
 function editor() {
     const input = document.querySelector('textarea#sql-editor');
     const { CodeMirror, sqlFormatter } = globalThis;
@@ -225,6 +251,7 @@ if (fresh !== null)
 const progress = document.querySelector('[data-progress]');
 if (progress !== null)
     showProgress(progress);
+latePanels();
 localTimes();
 keys();
 menus();

@@ -32,6 +32,8 @@ REST_SECONDS = 2.0
 # What took longer than QUICK_SECONDS is shown as it was, at most STALE_SECONDS old, while it is computed anew.
 QUICK_SECONDS = 0.2
 STALE_SECONDS = 900
+# A page waits so long for its panels. Those that take longer are put in by the script as they come.
+PAGE_SECONDS = 1.0
 TIME_LIMIT_MS = 60_000
 KEPT_ANSWERS = 400
 # So many are computed at a time: pages have the other threads.
@@ -300,13 +302,26 @@ def arguments_of(request, board, known: "list[str]"):
     return {**arguments, "currency": currency}, currency
 
 
+async def _by_then(works, seconds: "float | None") -> list:
+    """What each of these answers, None for those that take longer; what is computed for them is kept all the same."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    done, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
+        task.cancel()
+    return [task.result() if task in done else None for task in tasks]
+
+
 async def dashboard(request, datasette):
     db = mirror(datasette)
     board = BY_SLUG[request.url_vars["slug"]]
     known = await currencies(db)
     arguments, currency = arguments_of(request, board, known)
-    panels = await asyncio.gather(*(panel_of(db, panel, arguments, currency) for panel in board.panels))
-    figures = await asyncio.gather(*(figure_of(db, figure, arguments, currency) for figure in board.figures))
+    works = [
+        *(panel_of(db, panel, arguments, currency) for panel in board.panels),
+        *(figure_of(db, figure, arguments, currency) for figure in board.figures),
+    ]
+    found = await _by_then(works, None if request.url_vars.get("format") else PAGE_SECONDS)
+    panels, figures = found[: len(board.panels)], found[len(board.panels) :]
     if request.url_vars.get("format"):
         return Response.json(
             {
@@ -321,8 +336,12 @@ async def dashboard(request, datasette):
             {
                 "board": board,
                 "boards": BOARDS,
-                "panels": panels,
-                "figures": figures,
+                "panels": [p or {"panel": panel, "href": address(panel, arguments)} for p, panel in zip(panels, board.panels)],
+                "figures": [
+                    f or {"label": figure.label, "href": address(Panel("", figure.query), arguments)}
+                    for f, figure in zip(figures, board.figures)
+                ],
+                "is_whole": None not in found,
                 "arguments": arguments,
                 "currencies": known,
                 "currency": currency,

@@ -89,6 +89,14 @@ def build_search_index(file):
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patience():
+    """Pages wait for all of their panels, however busy the machine is."""
+    from stripe_site import dashboards
+
+    dashboards.PAGE_SECONDS = 60
+
+
 @pytest.fixture(scope="session")
 def account():
     return Account()

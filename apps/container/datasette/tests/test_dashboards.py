@@ -255,6 +255,35 @@ def test_an_answer_is_not_renewed_oftener_than_it_is_cheap(site):
     assert not renewed(took=3.0, age=301, version=current)
 
 
+def test_a_page_does_not_wait_for_what_takes_long(site, monkeypatch):
+    """MRR of a big account takes seconds: the rest is shown at once, and JSON is always whole."""
+    import threading
+
+    from stripe_site import dashboards
+
+    compute, go_on = dashboards._rows, threading.Event()
+
+    def rows(conn, sql, params):
+        if sql == QUERIES["mrr-movements"].sql:
+            go_on.wait(60)
+        return compute(conn, sql, params)
+
+    monkeypatch.setattr(dashboards, "_rows", rows)
+    monkeypatch.setattr(dashboards, "PAGE_SECONDS", 1.0)
+    address = f"/-/dashboards/mrr?{UNTIL}&currency=usd&months=17"
+    try:
+        page = site.html(address)
+    finally:
+        go_on.set()
+    assert re.findall(r'id="([a-z]+-\d)" data-pending', page) == ["figure-5", "panel-1", "panel-2", "panel-3"]
+    assert page.count("Being computed") == 3 and '<noscript><meta http-equiv="refresh"' in page
+    assert "29.00\u00a0USD / month" in page
+    whole = site.json(address.replace("mrr?", "mrr.json?"))
+    assert all(panel["rows"] for panel in whole["panels"])
+    page = site.html(address)
+    assert "data-pending" not in page and "noscript" not in page and page.count('class="chart"') == 3
+
+
 def test_pages_are_read_while_answers_take_long(site, monkeypatch):
     """Dashboards that a big account computes for seconds leave threads for everybody else's pages."""
     import asyncio
