@@ -5,8 +5,8 @@ from math import floor, log10
 
 from markupsafe import Markup, escape
 
-WIDTH, WIDE, HEIGHT = 640, 1310, 230
-LEFT, RIGHT, TOP, BOTTOM = 58, 8, 18, 24
+WIDTH, WIDE, HEIGHT = 640, 1310, 242
+LEFT, RIGHT, TOP, BOTTOM = 58, 8, 30, 24
 COLOURS = 6
 
 
@@ -77,7 +77,7 @@ def _frame(scale: _Scale, labels, label: str, body: str, unit: str) -> Markup:
     lines = []
     suffix = "%" if unit == "%" else ""
     if unit and not suffix:
-        lines.append(f'<text class="unit" x="0" y="{TOP - 1}">{escape(unit)}</text>')
+        lines.append(f'<text class="unit" x="0" y="{TOP - 15}">{escape(unit)}</text>')
     for tick in scale.ticks:
         y = scale.y(tick)
         zero = " zero" if tick == 0 and scale.low < 0 else ""

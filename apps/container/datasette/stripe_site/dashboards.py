@@ -25,6 +25,7 @@ from .tables import table_of_id
 # How Stripe writes what is one of a few: `cancellation_requested`.
 WORDS = re.compile(r"^[a-z]+(_[a-z]+)+$")
 PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
+MONTHS = re.compile(r"[0-9]{1,5}\Z")
 PERIODS = (("6", "6 months"), ("", "12 months"), ("24", "24 months"), ("36", "36 months"), ("60", "5 years"))
 # Answers are kept this many times longer than they took, and in any case while the data stays the same.
 REST_FACTOR = 20
@@ -297,9 +298,14 @@ def arguments_of(request, board, known: "list[str]"):
         zone_of(arguments["tz"])
     except ValueError:
         arguments["tz"] = ""
-    if arguments["months"] and not arguments["months"].isdigit():
-        arguments["months"] = ""
+    months = int(arguments["months"]) if MONTHS.match(arguments["months"]) else 12
+    arguments["months"] = "" if months == 12 else str(months)
     return {**arguments, "currency": currency}, currency
+
+
+def _periods(months: str):
+    """The periods to choose from, the one that is shown among them."""
+    return PERIODS if months in {value for value, _ in PERIODS} else (*PERIODS, (months, f"{months} months"))
 
 
 async def _by_then(works, seconds: "float | None") -> list:
@@ -346,7 +352,7 @@ async def dashboard(request, datasette):
                 "currencies": known,
                 "currency": currency,
                 "switches": [(name, *SWITCHES[name]) for name in board.switches],
-                "periods": PERIODS,
+                "periods": _periods(arguments["months"]),
                 "cell": _cell,
                 "row_link": row_link,
                 "query_string": urlencode({k: v for k, v in arguments.items() if v}),

@@ -47,6 +47,13 @@ def test_currencies_are_never_mixed(site, slug, currency):
     assert not any(f"\u00a0{other}" in page for other in others)
 
 
+@pytest.mark.parametrize("asked, shown", [("", ""), ("12", ""), ("012", ""), ("24", "24"), ("23", "23"), ("\u00b2", ""), ("-5", "")])
+def test_the_period_that_is_shown_is_the_one_that_is_selected(site, asked, shown):
+    page = site.html(f"/-/dashboards/tax?months={asked}")
+    choice = page.split('<select name="months">')[1].split("</select>")[0]
+    assert re.findall(r'<option value="(\d*)" selected>', choice) == [shown]
+
+
 def test_a_definition_changes_the_figure(site):
     def mrr(extra):
         panels = site.json(f"/-/dashboards/mrr.json?{UNTIL}&currency=usd{extra}")["panels"]
@@ -154,7 +161,7 @@ def test_the_start_page_shows_what_is_known_and_waits_for_nothing(site, monkeypa
     from stripe_site import start
 
     def shown(page):
-        return re.findall(r'<a class="figure" href="([^"]+)">([^<]+)</a>', page)
+        return re.findall(r'<a class="figure" [^>]*href="([^"]+)">([^<]+)</a>', page)
 
     monkeypatch.setattr(start, "FIGURES_SECONDS", 60)
     found = shown(site.html("/"))
