@@ -5,8 +5,8 @@ from math import floor, log10
 
 from markupsafe import Markup, escape
 
-WIDTH, WIDE, HEIGHT = 640, 1310, 242
-LEFT, RIGHT, TOP, BOTTOM = 58, 8, 30, 24
+WIDTH, WIDE, HEIGHT = 640, 1310, 248
+LEFT, RIGHT, TOP, BOTTOM = 58, 8, 30, 30
 COLOURS = 6
 
 
@@ -87,7 +87,7 @@ def _frame(scale: _Scale, labels, label: str, body: str, unit: str) -> Markup:
     for index, text in enumerate(labels):
         if index % every == 0:
             x = scale.x(index + 0.5)
-            lines.append(f'<text x="{x}" y="{HEIGHT - 6}" text-anchor="middle">{escape(text)}</text>')
+            lines.append(f'<text x="{x}" y="{HEIGHT - 5}" text-anchor="middle">{escape(text)}</text>')
     return Markup(
         f'<svg viewBox="0 0 {scale.width} {HEIGHT}" role="group" aria-label="{escape(label)}">{"".join(lines)}{body}</svg>'
     )
