@@ -74,7 +74,6 @@ async function startStatic(dir: string, nginx: string | undefined): Promise<{ ur
   } else {
     const script = `
 import os, socket, sys
-import { memoryOf } from './memory.ts';
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
     client, _ = server.accept()
